@@ -1,0 +1,1 @@
+//! The words and promises of kugetsu: types, traits and the task's state machine, without any I/O.

@@ -1,0 +1,1 @@
+//! Runs opencode as kugetsu's coding agent.

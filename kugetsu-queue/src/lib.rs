@@ -1,0 +1,1 @@
+//! Durable stores, slots and the line on which kugetsu's agents run.

@@ -1,0 +1,1 @@
+//! kugetsu's promises as reusable tests, with fakes and a scripted model server.

@@ -1,0 +1,193 @@
+//! Processes as `/proc` shows them: who descends from whom, and who carries a marker.
+//!
+//! A pid alone names nobody, because the kernel gives it out again. Here a process is its pid and
+//! the moment it started, and a signal goes through a pidfd that is checked against both.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::marker::Marker;
+
+/// One process, told apart from any later one that has its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    /// Clock ticks from boot to the start of the process.
+    pub(crate) start: u64,
+}
+
+/// What `/proc/<pid>/stat` says of a process.
+struct Stat {
+    process: Process,
+    parent: i32,
+    zombie: bool,
+}
+
+impl Process {
+    /// The living process with this pid, if there is one.
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        stat(pid).filter(|stat| !stat.zombie).map(|stat| stat.process)
+    }
+
+    /// Whether the process is still there and not merely waiting to be reaped.
+    pub(crate) fn is_alive(self) -> bool {
+        Self::of(self.pid) == Some(self)
+    }
+
+    /// Sends a signal to this process and to no other; a process that is gone is no error.
+    pub(crate) fn signal(self, signal: Signal) {
+        let Some(pid) = Pid::from_raw(self.pid) else { return };
+        let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
+        // From here on the pidfd names one process for good; it is ours if it started when ours did.
+        if stat(self.pid).is_some_and(|stat| stat.process == self) {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, signal);
+        }
+    }
+
+    /// Whether the process has a handler of its own for SIGTERM, so that waiting for it makes sense.
+    pub(crate) fn listens_to_term(self) -> bool {
+        fs::read_to_string(self.file("status")).is_ok_and(|status| catches_term(&status))
+    }
+
+    /// Whether the marker was in the environment that the process was started with.
+    pub(crate) fn carries(self, marker: &Marker) -> bool {
+        fs::read(self.file("environ")).is_ok_and(|environ| {
+            environ.split(|&byte| byte == 0).any(|entry| entry == marker.entry())
+        })
+    }
+
+    /// The program's name as the kernel keeps it, for people.
+    pub(crate) fn name(self) -> String {
+        fs::read_to_string(self.file("comm"))
+            .map(|name| name.trim_end().to_owned())
+            .unwrap_or_default()
+    }
+
+    fn file(self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    }
+}
+
+/// Every living descendant of `root`, without `root` itself.
+pub(crate) fn descendants(root: i32) -> Vec<Process> {
+    let mut children: HashMap<i32, Vec<Stat>> = HashMap::new();
+    for stat in pids().filter_map(stat) {
+        children.entry(stat.parent).or_default().push(stat);
+    }
+    let mut found = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        for child in children.remove(&parent).into_iter().flatten() {
+            parents.push(child.process.pid);
+            if !child.zombie {
+                found.push(child.process);
+            }
+        }
+    }
+    found
+}
+
+/// Every living process that carries the marker, except this one.
+pub(crate) fn carriers(marker: &Marker) -> Vec<Process> {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    pids()
+        .filter(|&pid| pid != me)
+        .filter_map(Process::of)
+        .filter(|process| process.carries(marker))
+        .collect()
+}
+
+/// Ends every process that carries the marker, until none is left or the time is over. Returns
+/// those that it ended.
+pub(crate) fn end_carriers(marker: &Marker, at_most: Duration) -> Vec<Process> {
+    let until = Instant::now() + at_most;
+    let mut ended = Vec::new();
+    loop {
+        let left = carriers(marker);
+        if left.is_empty() || Instant::now() >= until {
+            ended.retain(|process: &Process| !process.is_alive());
+            return ended;
+        }
+        for process in left {
+            process.signal(Signal::KILL);
+            if !ended.contains(&process) {
+                ended.push(process);
+            }
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The resident memory of a process, in bytes.
+pub(crate) fn resident(process: Process) -> Option<u64> {
+    let status = fs::read_to_string(process.file("status")).ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The program's name stands in parentheses and may itself hold spaces and parentheses, so the
+/// fields are counted from the last one.
+fn parse_stat(pid: i32, stat: &str) -> Option<Stat> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let state = *fields.first()?;
+    Some(Stat {
+        process: Process { pid, start: fields.get(19)?.parse().ok()? },
+        parent: fields.get(1)?.parse().ok()?,
+        zombie: matches!(state, "Z" | "X" | "x"),
+    })
+}
+
+fn catches_term(status: &str) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & (1 << (Signal::TERM.as_raw() - 1)) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_name_with_parentheses_is_no_trouble() {
+        let line = "42 (a) Z (b) S 7 42 42 0 -1 4194304 1 0 0 0 1 2 0 0 20 0 1 0 987654 1000 50 18446744073709551615";
+        let stat = parse_stat(42, line).unwrap();
+        assert_eq!(stat.process, Process { pid: 42, start: 987_654 });
+        assert_eq!(stat.parent, 7);
+        assert!(!stat.zombie);
+    }
+
+    #[test]
+    fn a_handler_for_term_is_seen_in_the_mask() {
+        assert!(catches_term("Name:\tx\nSigCgt:\t0000000000004002\n"));
+        assert!(!catches_term("Name:\tx\nSigCgt:\t0000000000000002\n"));
+        assert!(!catches_term(""));
+    }
+
+    #[test]
+    fn a_process_is_found_by_pid_and_start_and_nobody_else_is_signalled() {
+        let me = Process::of(rustix::process::getpid().as_raw_nonzero().get()).unwrap();
+        assert!(me.is_alive());
+        let another = Process { start: me.start + 1, ..me };
+        assert!(!another.is_alive());
+        // Would end this test if the start were not looked at.
+        another.signal(Signal::KILL);
+    }
+}

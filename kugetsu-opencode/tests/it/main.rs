@@ -1,0 +1,4 @@
+//! The promises of the opencode runner, kept by the real opencode.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod guard;

@@ -1,1 +1,5 @@
 //! kugetsu's promises as reusable tests, with fakes and a scripted model server.
+#![warn(missing_docs, unreachable_pub)]
+
+pub mod model;
+pub mod sandbox;

@@ -1,0 +1,72 @@
+//! What went wrong, and whether trying again could help.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a failed attempt is worth repeating.
+///
+/// Serialised as `{"retry":"never"}`, `{"retry":"later"}` or `{"retry":"after","millis":1500}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "retry", rename_all = "snake_case")]
+pub enum Retry {
+    /// The same attempt would fail in the same way: a bad reference, a refused key.
+    Never,
+    /// A fault that passes: a locked database, a server that is down.
+    Later,
+    /// A fault that passes no sooner than this, such as a rate limit with a `Retry-After`.
+    After {
+        /// How long to wait, in milliseconds.
+        millis: u64,
+    },
+}
+
+impl Retry {
+    /// A retry no sooner than `wait`.
+    pub fn after(wait: Duration) -> Self {
+        Self::After { millis: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Whether another attempt may be made at all.
+    pub fn is_possible(self) -> bool {
+        !matches!(self, Self::Never)
+    }
+
+    /// The least time to wait before another attempt.
+    pub fn wait(self) -> Duration {
+        match self {
+            Self::Never | Self::Later => Duration::ZERO,
+            Self::After { millis } => Duration::from_millis(millis),
+        }
+    }
+}
+
+/// Why an attempt did not succeed, in words for people and with advice for the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{reason}")]
+pub struct Failure {
+    /// What went wrong, naming the thing. Holds no secret.
+    pub reason: String,
+    /// Whether another attempt could help.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// A failure that no further attempt would mend.
+    pub fn fatal(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: Retry::Never }
+    }
+
+    /// A failure that may pass.
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: Retry::Later }
+    }
+
+    /// A failure with the advice given.
+    pub fn new(reason: impl Into<String>, retry: Retry) -> Self {
+        Self { reason: reason.into(), retry }
+    }
+}
+
+/// An error from below, boxed so that no backend's type shows in core's surface.
+pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;

@@ -55,9 +55,11 @@ pub use ids::{
     AgentId, AgentSessionId, Attempt, Cursor, Priority, Revision, SessionId, TaskId, WorkerId,
 };
 pub use issue::{InvalidIssueRef, IssueRef, RepoRef};
+pub use memory::MemoryStore;
 
 pub use notice::{Notice, NoticeKind, Notifier, NotifyError, Severity};
 
+pub use queue::{QueueError, TaskQueue};
 pub use session::{Session, SessionError, SessionKind, SessionQuery, SessionState, SessionStore};
 pub use slot::{Slot, SlotError, SlotGuard, SlotHolder, SlotKey, SlotPool};
 pub use store::{EventLog, Expected, StoreError, TaskQuery, TaskStore};

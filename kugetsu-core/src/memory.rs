@@ -1,1 +1,149 @@
+//! Stores in memory: for tests, and for programs that need nothing to be durable.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::event::Event;
+use crate::ids::{Cursor, Revision, SessionId, TaskId};
+use crate::session::{Session, SessionError, SessionQuery, SessionStore};
+use crate::store::{EventLog, Expected, StoreError, TaskQuery, TaskStore};
+use crate::task::Task;
+use crate::time::Moment;
+
+/// Tasks, events and sessions in memory. Clones share them; all is gone with the last one.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tasks: Vec<Task>,
+    events: Vec<Event>,
+    sessions: Vec<Session>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    // Nothing below panics between two changes that belong together, so that what a panicking
+    // thread leaves is whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn append(&self, events: &[Event]) -> Result<Cursor, StoreError> {
+        let mut state = self.state();
+        state.events.extend_from_slice(events);
+        Ok(Cursor(state.events.len() as u64))
+    }
+
+    async fn read(&self, after: Cursor, limit: u32) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        let state = self.state();
+        let first = usize::try_from(after.0).unwrap_or(usize::MAX);
+        let events = state.events.iter().enumerate().skip(first).take(limit as usize);
+        Ok(events.map(|(index, event)| (Cursor(index as u64 + 1), event.clone())).collect())
+    }
+}
+
+#[async_trait]
+impl TaskStore for MemoryStore {
+    async fn commit(
+        &self,
+        task: &Task,
+        expected: Expected,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let conflict = StoreError::Conflict { task: task.id };
+        let stored = state.tasks.iter().position(|other| other.id == task.id);
+        match (stored, expected) {
+            (None, Expected::Absent) => state.tasks.push(task.clone()),
+            (Some(index), Expected::At(revision)) if state.tasks[index].revision == revision => {
+                state.tasks[index] = task.clone();
+            }
+            _ => return Err(conflict),
+        }
+        state.events.extend_from_slice(events);
+        Ok(())
+    }
+
+    async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        Ok(self.state().tasks.iter().find(|task| task.id == id).cloned())
+    }
+
+    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
+        let state = self.state();
+        let mut lanes = HashSet::new();
+        let mut due: Vec<&Task> = state
+            .tasks
+            .iter()
+            .filter(|task| !task.is_settled())
+            .filter(|task| lanes.insert(task.lane()))
+            .filter(|task| task.due().is_some_and(|due| due.reached(now)))
+            .collect();
+        // Stable, so that the oldest stays first among equals.
+        due.sort_by_key(|task| std::cmp::Reverse(task.priority));
+        Ok(due.into_iter().take(limit as usize).cloned().collect())
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
+        let state = self.state();
+        let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
+        Ok(state.tasks.iter().filter(|task| query.matches(task)).take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn put(&self, session: &Session, expected: Expected) -> Result<Revision, SessionError> {
+        let mut state = self.state();
+        let conflict = SessionError::Conflict { kind: session.kind.clone() };
+        let stored = state.sessions.iter().position(|other| other.id == session.id);
+        let kind_is_taken =
+            state.sessions.iter().any(|other| other.id != session.id && other.kind == session.kind);
+        if kind_is_taken {
+            return Err(conflict);
+        }
+        let mut next = session.clone();
+        match (stored, expected) {
+            (None, Expected::Absent) => {
+                next.revision = Revision(1);
+                state.sessions.push(next);
+                Ok(Revision(1))
+            }
+            (Some(index), Expected::At(revision)) if state.sessions[index].revision == revision => {
+                next.revision = revision.next();
+                state.sessions[index] = next;
+                Ok(revision.next())
+            }
+            _ => Err(conflict),
+        }
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Option<Session>, SessionError> {
+        Ok(self.state().sessions.iter().find(|session| session.id == id).cloned())
+    }
+
+    async fn find(&self, query: &SessionQuery) -> Result<Vec<Session>, SessionError> {
+        let state = self.state();
+        let wanted =
+            |session: &&Session| query.kind.as_ref().is_none_or(|kind| session.kind == *kind);
+        let mut found: Vec<Session> = state.sessions.iter().filter(wanted).cloned().collect();
+        found.sort_by(|a, b| a.kind.cmp(&b.kind));
+        Ok(found)
+    }
+
+    async fn remove(&self, id: SessionId) -> Result<(), SessionError> {
+        self.state().sessions.retain(|session| session.id != id);
+        Ok(())
+    }
+}

@@ -352,7 +352,7 @@ pub struct Backoff {
 impl Default for Backoff {
     /// 10 s, doubling up to 5 min.
     fn default() -> Self {
-        Self { base: Duration::from_secs(10), cap: Duration::from_secs(300) }
+        Self { base: Duration::from_secs(10), cap: Duration::from_mins(5) }
     }
 }
 

@@ -12,6 +12,8 @@ use tokio::time::{Sleep, sleep};
 pub(super) enum Beat {
     Send(Bytes),
     Rest(Duration),
+    /// What was sent so far goes out before the next beat.
+    Flush,
     /// Nothing more happens until the caller goes away.
     Never,
     /// The connection breaks here.
@@ -58,6 +60,11 @@ impl Body for Play {
             match self.beats.next() {
                 Some(Beat::Send(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some(Beat::Rest(time)) => self.rest = Some(Box::pin(sleep(time))),
+                Some(Beat::Flush) => {
+                    // Hyper flushes when a body has nothing more for now.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Some(Beat::Never) => self.rest = Some(Box::pin(sleep(Duration::MAX))),
                 Some(Beat::Break) => {
                     self.entry.end(Ended::Broken);

@@ -36,7 +36,7 @@ pub(super) fn streamed(completion: Completion) -> Box<dyn Iterator<Item = Beat> 
         }
         Ending::Unfinished | Ending::Garbage => vec![],
         Ending::Never => vec![Beat::Never],
-        Ending::Cut => vec![Beat::Break],
+        Ending::Cut => vec![Beat::Flush, Beat::Break],
     };
     let thought = (!reasoning.is_empty()).then(|| json!({"reasoning_content": reasoning}));
     let parts = iter::once(Part::Delta(json!({"role": "assistant", "content": ""})))
@@ -83,7 +83,7 @@ pub(super) fn whole(completion: Completion) -> Box<dyn Iterator<Item = Beat> + S
     let beats = match ending {
         Ending::Proper | Ending::Unfinished => vec![Beat::Rest(rest), send(document)],
         Ending::Never => vec![send(half), Beat::Never],
-        Ending::Cut => vec![send(half), Beat::Break],
+        Ending::Cut => vec![send(half), Beat::Flush, Beat::Break],
         Ending::Garbage => vec![send("{this is not JSON".to_owned())],
     };
     Box::new(beats.into_iter())

@@ -1,6 +1,6 @@
-use kugetsu_testkit::model::ScriptedModel;
-#[tokio::test]
-async fn it_answers() {
-    let m = ScriptedModel::start().await.unwrap();
-    println!("{}", m.base_url());
-}
+mod answers;
+mod caller;
+mod failures;
+mod opencode;
+mod program;
+mod record;

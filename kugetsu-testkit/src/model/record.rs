@@ -19,7 +19,8 @@ pub struct Recorded {
     pub model: String,
     /// How many answers followed the last user message already.
     pub step: usize,
-    /// The directive that decided the answer, as written; `title`, `done` and `hello` if none did.
+    /// The directive that decided the answer, as written. `done` if the script was used up,
+    /// `hello` if there was none.
     pub directive: String,
     /// The size of the request's body.
     pub bytes: usize,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a test waits for what it expects. Far more than anything takes.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A model on loopback that answers as the prompts tell it to; see the [module](self::super).
+/// A model on loopback that answers as the prompts tell it to; see the [module](crate::model).
 ///
 /// It runs on a thread of its own, so that a test may block, pause its clock or end its runtime.
 /// Dropping it closes the port and all connections before it returns.

@@ -64,7 +64,7 @@ impl OpencodeSandbox {
         fs::write(
             sandbox.gitconfig(),
             "[user]\n\tname = Scripted Agent\n\temail = agent@example.invalid\n\
-             [init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n",
+             [init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n",
         )?;
         Ok(sandbox)
     }

@@ -17,9 +17,16 @@ impl SampleRepository {
     pub fn new(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let sample = Self { path: directory.canonicalize()? };
-        sample.git(&["init", "--quiet", "--initial-branch=main"])?;
-        sample.git(&["config", "user.name", "Sample"])?;
-        sample.git(&["config", "user.email", "sample@example.invalid"])?;
+        sample.git(&["init", "--quiet", "--template=", "--initial-branch=main"])?;
+        for (name, value) in [
+            ("user.name", "Sample"),
+            ("user.email", "sample@example.invalid"),
+            // A process in the background would outlive the test.
+            ("gc.auto", "0"),
+            ("maintenance.auto", "false"),
+        ] {
+            sample.git(&["config", name, value])?;
+        }
         sample.commit("README.md", "# Sample\n", "start")?;
         Ok(sample)
     }

@@ -82,10 +82,10 @@ async fn opencode_writes_edits_and_commits_as_the_script_says() {
 #[tokio::test]
 async fn opencode_tries_again_after_errors_and_a_broken_connection() {
     let scene = Scene::new().await;
-    let lines = scene.run(&[], "MODEL: http 429 2 0 ;; reset 1 ;; say at last").await;
+    let lines = scene.run(&[], "MODEL: reset 1 ;; http 429 2 0 ;; say at last").await;
     assert_eq!(texts(&lines), ["at last"]);
     let endings: Vec<_> = scene.model.requests().into_iter().filter_map(|r| r.ended).collect();
-    assert_eq!(endings, [Ended::Refused(429), Ended::Refused(429), Ended::Broken, Ended::Answered]);
+    assert_eq!(endings, [Ended::Broken, Ended::Refused(429), Ended::Refused(429), Ended::Answered]);
 }
 
 #[tokio::test]

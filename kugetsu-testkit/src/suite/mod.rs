@@ -1,0 +1,43 @@
+//! The promises of core's traits as tests that every backend passes.
+//!
+//! A backend author writes a *fixture*, which opens the backend as often as it is asked, each time
+//! on the same place, as another process would. Each suite is then one line:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use kugetsu_core::{TaskStore, memory::MemoryStore};
+//! # use kugetsu_testkit::suite::TaskStoreFixture;
+//! struct Memory(Arc<MemoryStore>);
+//!
+//! #[async_trait::async_trait]
+//! impl TaskStoreFixture for Memory {
+//!     async fn open(&self) -> Arc<dyn TaskStore> {
+//!         self.0.clone()
+//!     }
+//! }
+//!
+//! kugetsu_testkit::task_store_suite!(Memory(Arc::default()));
+//! ```
+//!
+//! The macro makes one `#[test]` of each promise, named like it. Its argument is evaluated anew for
+//! each of them, in an async function, so that it may `.await`. The same promises are there as data,
+//! such as [`tasks::PROMISES`], for programs that check a backend.
+//!
+//! | trait | fixture | macro | promises |
+//! |---|---|---|---|
+//! | [`TaskStore`](kugetsu_core::TaskStore) | [`TaskStoreFixture`] | `task_store_suite!` | [`tasks::PROMISES`] |
+//! | [`SessionStore`](kugetsu_core::SessionStore) | [`SessionStoreFixture`] | `session_store_suite!` | [`sessions::PROMISES`] |
+//! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_suite!` | [`slots::PROMISES`] |
+
+mod promise;
+mod sample;
+pub mod sessions;
+pub mod slots;
+pub mod tasks;
+
+#[doc(hidden)]
+pub use promise::hold;
+pub use promise::{Broken, Promise};
+pub use sessions::SessionStoreFixture;
+pub use slots::SlotPoolFixture;
+pub use tasks::TaskStoreFixture;

@@ -1,0 +1,91 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::time::timeout;
+
+/// How long one promise may take to show. Far more than any needs, even with a real agent on a busy
+/// machine: whoever takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// One promise of a trait, to be checked on a fixture `F`.
+pub struct Promise<F: ?Sized> {
+    /// The promise as a sentence, such as `a_task_committed_is_there_after_reopening`.
+    pub name: &'static str,
+    pub(super) check: fn(&F) -> Checking<'_>,
+}
+
+impl<F: ?Sized> Promise<F> {
+    /// Checks the promise, and says what was seen instead if it is not kept. One that takes longer
+    /// than a minute to show is not kept.
+    ///
+    /// Needs a tokio runtime with its timer on. The fixture has to be a fresh one: promises write
+    /// what they like into it. A promise that is not kept also tells the process's panic hook.
+    pub async fn check(&self, fixture: &F) -> Result<(), Broken> {
+        match timeout(PATIENCE, caught((self.check)(fixture))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(seen)) => Err(Broken { promise: self.name, seen }),
+            Err(_) => {
+                let seen = format!("nothing within {} s", PATIENCE.as_secs());
+                Err(Broken { promise: self.name, seen })
+            }
+        }
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Promise<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A promise that is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broken {
+    /// Which one.
+    pub promise: &'static str,
+    /// What was seen instead.
+    pub seen: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not kept: {}", self.promise, self.seen)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Runs one promise as a test, on a runtime of its own. For the suites' macros.
+///
+/// # Panics
+///
+/// If the promise is not kept.
+#[doc(hidden)]
+pub fn hold<F: ?Sized, B: AsRef<Fixture<F>>>(
+    promises: &[Promise<F>],
+    name: &str,
+    fixture: impl Future<Output = B>,
+) {
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("there is no runtime: {error}"));
+    let promise = promises.iter().find(|promise| promise.name == name);
+    let promise = promise.unwrap_or_else(|| panic!("there is no promise `{name}`"));
+    let kept = runtime.block_on(async {
+        // The fixture goes away inside of the runtime, since it may have work for it.
+        let fixture = fixture.await;
+        promise.check(&fixture.as_ref().0).await
+    });
+    // Blocking work that hangs must not hide what was found.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    if let Err(broken) = kept {
+        panic!("{broken}");
+    }
+}

@@ -40,6 +40,21 @@ async fn an_interrupt_ends_it_too() {
 }
 
 #[tokio::test]
+async fn a_request_that_the_end_interrupts_is_logged_as_stopped() {
+    let dir = TempDir::new().unwrap();
+    let log = dir.path().join("log");
+    let (mut child, url) = start(Command::new(PROGRAM).arg("--log").arg(&log)).await;
+    let messages = json!([{"role": "user", "content": "MODEL: hangmid"}]);
+    let request = reqwest::Client::new().post(format!("{url}/chat/completions"));
+    let mut response =
+        request.json(&json!({"stream": true, "messages": messages})).send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    assert!(end(&mut child, "TERM").await.success());
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(log).unwrap()).unwrap();
+    assert_eq!(line["ended"], "model_stopped");
+}
+
+#[tokio::test]
 async fn with_a_parent_it_ends_when_its_input_does() {
     let (mut child, _) =
         start(Command::new(PROGRAM).arg("--with-parent").stdin(Stdio::piped())).await;

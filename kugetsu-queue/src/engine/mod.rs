@@ -1,0 +1,176 @@
+//! The engine: tasks carried out on the line, by whoever embeds it.
+
+mod start;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kugetsu_core::{
+    AgentRunner, Backoff, Chance, Clock, Failure, SessionStore, SlotPool, Task, TaskQueue,
+    TaskStore, WorkerId, WorktreeProvider,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use start::{StartError, Wait};
+
+use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
+use crate::watch::WatchedStore;
+
+/// The backends that an engine stands on.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Backends {
+    /// Tasks and events.
+    pub tasks: Arc<dyn TaskStore>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Slots. Engines over one pool keep one limit together.
+    pub slots: Arc<dyn SlotPool>,
+    /// Worktrees.
+    pub worktrees: Arc<dyn WorktreeProvider>,
+    /// The agent.
+    pub agent: Arc<dyn AgentRunner>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+}
+
+impl Backends {
+    /// These backends, with this time and this chance.
+    pub fn new(
+        (tasks, sessions): (Arc<dyn TaskStore>, Arc<dyn SessionStore>),
+        slots: Arc<dyn SlotPool>,
+        worktrees: Arc<dyn WorktreeProvider>,
+        agent: Arc<dyn AgentRunner>,
+        (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+    ) -> Self {
+        Self { tasks, sessions, slots, worktrees, agent, clock, chance }
+    }
+}
+
+/// Carries out tasks. Clones are the same engine.
+///
+/// # Promises
+///
+/// * There is one way on which an agent is started, so that the limit holds whoever starts it.
+/// * An attempt that cannot renew its lease in time stops its agent without asking.
+/// * A panic on the line ends its task as an error and nothing else.
+/// * Dropping a future of this engine stops the agent that it runs. Its task then counts as lost
+///   once its lease lapses, or as soon as the issue is started again.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    line: Line,
+    slots: Arc<dyn SlotPool>,
+    worker: WorkerId,
+    store: WatchedStore,
+}
+
+impl Engine {
+    /// An engine over these backends whose work is done in the name of `worker`, which has to be
+    /// unique. The PM works in `home`.
+    pub fn new(backends: Backends, worker: WorkerId, home: impl Into<PathBuf>) -> Self {
+        let store = WatchedStore::new(backends.tasks);
+        let clock = Arc::clone(&backends.clock);
+        let chance = Arc::clone(&backends.chance);
+        let line = Line {
+            queue: TaskQueue::new(Arc::new(store.clone()), clock, chance),
+            sessions: backends.sessions,
+            worktrees: backends.worktrees,
+            agent: backends.agent,
+            clock: backends.clock,
+            chance: backends.chance,
+            limits: Limits::default(),
+            base_branch: None,
+            home: home.into(),
+        };
+        Self { line, slots: backends.slots, worker, store }
+    }
+
+    /// How long things may take.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.line.limits = limits;
+        self
+    }
+
+    /// The branch that worktrees start from; the remote's default unless set.
+    pub fn with_base_branch(mut self, branch: Option<String>) -> Self {
+        self.line.base_branch = branch;
+        self
+    }
+
+    /// When failed attempts are repeated.
+    pub fn with_backoff(mut self, backoff: Backoff) -> Self {
+        self.line.queue = self.line.queue.with_backoff(backoff);
+        self
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &TaskQueue {
+        &self.line.queue
+    }
+
+    /// The events, to be followed.
+    pub fn events(&self) -> &WatchedStore {
+        &self.store
+    }
+
+    /// Makes the base session and the PM's, from which all others come. Those that are there are
+    /// kept.
+    pub async fn init(&self) -> Result<Base, Failure> {
+        self.line.init().await.map_err(|halt| {
+            halt.into_failure().unwrap_or_else(|| Failure::passing("the start was stopped"))
+        })
+    }
+
+    /// Carries out one attempt of a leased task, and settles it, has it tried again, or gives it
+    /// back. `None` if the lease was lost: then somebody else decides.
+    async fn carry_out(
+        &self,
+        task: Task,
+        slots: Vec<kugetsu_core::Slot>,
+        stop: CancellationToken,
+    ) -> Result<Option<Task>, kugetsu_core::QueueError> {
+        let (id, attempt) = (task.id, task.last_attempt());
+        let line = self.line.clone();
+        let halt = stop.clone();
+        // A task of its own, so that a panic is an error value here.
+        let walk = AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut turn = Turn::default();
+            let ended = Box::pin(line.walk(&task, slots, &halt, &mut turn)).await;
+            (ended, turn.usage)
+        }));
+        let walked = tokio::select! {
+            walked = walk => walked,
+            lost = self.line.keep_lease(id, attempt, &stop) => {
+                // The handle is dropped, and with it the run and everything that it started.
+                let (LeaseEnd::Taken(_) | LeaseEnd::Unsure(_)) = lost;
+                return Ok(None);
+            }
+        };
+        let queue = &self.line.queue;
+        let settled = match walked {
+            Ok((Ok(report), usage)) => {
+                let outcome = kugetsu_core::Outcome::Completed { report };
+                queue.settle(id, attempt, outcome, usage).await
+            }
+            Ok((Err(Halt::Stopped), usage)) => {
+                queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await
+            }
+            Ok((Err(halt), usage)) => {
+                let failure = halt.into_failure().unwrap_or_else(|| Failure::passing("stopped"));
+                queue.fail(id, attempt, failure, usage).await
+            }
+            Err(panic) => {
+                let failure = Failure::fatal(format!("kugetsu itself failed: {panic}"));
+                queue.fail(id, attempt, failure, kugetsu_core::Usage::default()).await
+            }
+        };
+        match settled {
+            Ok(task) => Ok(Some(task)),
+            Err(error) if error.lease_is_lost() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

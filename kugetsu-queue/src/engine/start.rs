@@ -1,0 +1,164 @@
+//! Starting an agent in the foreground: now, or not at all.
+
+use std::time::Duration;
+
+use kugetsu_core::{
+    IssueRef, QueueError, Request, Slot, SlotError, SlotHolder, SlotKey, Task, TaskId, TaskQuery,
+    TaskState, Tick,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+
+/// How long to wait for a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all.
+    No,
+    /// At most so long.
+    For(Duration),
+    /// As long as it takes.
+    Forever,
+}
+
+/// [`Wait`], reckoned from the start of the first wait.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    None,
+    Until(Tick),
+    Endless,
+}
+
+/// Why nothing was started, or why its end is not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No slot is free. Nothing was queued.
+    #[error("no slot is free: {} of {limit} agents are at work", holders.len())]
+    NoSlot {
+        /// Who holds them.
+        holders: Vec<SlotHolder>,
+        /// How many there are.
+        limit: u32,
+    },
+    /// Somebody works on the issue. Nothing was queued.
+    #[error("{issue} is in use{}", holder.as_ref().map(|h| format!(": {}", h.holder)).unwrap_or_default())]
+    InUse {
+        /// Which issue.
+        issue: IssueRef,
+        /// Who works on it.
+        holder: Option<SlotHolder>,
+    },
+    /// The wait for a slot was called off. Nothing was queued.
+    #[error("stopped while waiting for a slot")]
+    Stopped,
+    /// The lease was lost in the middle, so that this process does not decide how the task ends.
+    #[error(
+        "the lease of task {task} was lost; the agent was stopped, and its session can be continued"
+    )]
+    LeaseLost {
+        /// Which task.
+        task: TaskId,
+    },
+    /// The queue's.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The slot pool's.
+    #[error(transparent)]
+    Slots(#[from] SlotError),
+}
+
+impl Engine {
+    /// Runs an agent for the request in the foreground and returns the settled task: one attempt,
+    /// since whoever is waiting decides about another. The slots are taken first; if they cannot be
+    /// had in time, nothing is queued.
+    ///
+    /// Cancelling `stop` ends the wait, or stops the agent politely; the session can then be
+    /// continued. `queued` is called with the task once it is in the queue.
+    pub async fn start(
+        &self,
+        request: Request,
+        wait: Wait,
+        stop: CancellationToken,
+        queued: impl FnOnce(&Task),
+    ) -> Result<Task, StartError> {
+        let task = self.line.queue.task(request).with_max_attempts(1);
+        let slots = tokio::select! {
+            slots = self.take_slots(&task, wait) => slots?,
+            () = stop.cancelled() => return Err(StartError::Stopped),
+        };
+        if let Some(issue) = task.request.issue() {
+            self.bury(issue).await?;
+        }
+        let claimed =
+            self.line.queue.enqueue_claimed(&task, &self.worker, self.line.limits.lease).await?;
+        queued(&claimed);
+        let id = claimed.id;
+        self.carry_out(claimed, slots, stop).await?.ok_or(StartError::LeaseLost { task: id })
+    }
+
+    /// The slots of a task: the issue's own first, so that nobody who waits for an issue keeps an
+    /// agent's place.
+    async fn take_slots(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+        let patience = match wait {
+            Wait::No => Patience::None,
+            Wait::For(time) => Patience::Until(self.line.clock.tick().plus(time)),
+            Wait::Forever => Patience::Endless,
+        };
+        let keys = match task.request.issue() {
+            Some(issue) => vec![SlotKey::Issue(issue.clone()), SlotKey::Dev],
+            None => vec![SlotKey::Pm],
+        };
+        let mut slots = Vec::new();
+        for key in &keys {
+            slots.push(self.take(key, &task.lane(), patience).await?);
+        }
+        Ok(slots)
+    }
+
+    async fn take(
+        &self,
+        key: &SlotKey,
+        holder: &str,
+        patience: Patience,
+    ) -> Result<Slot, StartError> {
+        let slot = match patience {
+            Patience::None => self.slots.try_acquire(key, holder).await?,
+            Patience::Endless => Some(self.slots.acquire(key, holder).await?),
+            Patience::Until(deadline) => tokio::select! {
+                biased;
+                slot = self.slots.acquire(key, holder) => Some(slot?),
+                () = self.line.clock.sleep_until(deadline) => None,
+            },
+        };
+        match slot {
+            Some(slot) => Ok(slot),
+            None => Err(self.refusal(key).await?),
+        }
+    }
+
+    async fn refusal(&self, key: &SlotKey) -> Result<StartError, SlotError> {
+        let mut holders = self.slots.holders(key).await?;
+        Ok(match key {
+            SlotKey::Issue(issue) => {
+                StartError::InUse { issue: issue.clone(), holder: holders.pop() }
+            }
+            _ => StartError::NoSlot { holders, limit: self.slots.limit(key) },
+        })
+    }
+
+    /// Gives up the tasks of the issue whose worker is dead. The caller holds the issue's slot, which
+    /// no living worker lets go: nobody else will ever settle them.
+    async fn bury(&self, issue: &IssueRef) -> Result<(), StartError> {
+        let open = TaskQuery::open().with_issue(issue.clone());
+        for task in self.line.queue.store().list(&open).await.map_err(QueueError::from)? {
+            if let TaskState::Leased { lease, .. } = &task.state {
+                match self.line.queue.lost(task.id, lease.attempt).await {
+                    Err(error) if !error.lease_is_lost() => return Err(error.into()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! The line: the one way on which an agent is started.
+//!
+//! ```text
+//! [slot] ─► claim (lease) ─► worktree ─► session ─► run ─► outcome ─► settle
+//!              └────── the lease is renewed beside all of this ──────┘
+//! ```
+
+pub mod rules;
+
+mod follow;
+mod lease;
+mod session;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kugetsu_core::{
+    AgentEvent, AgentRunner, AgentSessionId, Chance, Clock, Conversation, Failure, Happening,
+    QueueError, Report, Request, Retry, Role, RunRequest, SessionState, SessionStore, Slot, Task,
+    TaskQueue, Worktree, WorktreeProvider, WorktreeSpec,
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use follow::Turn;
+pub(crate) use lease::LeaseEnd;
+pub use session::Base;
+
+/// How long things may take on the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How long a lease lasts unless it is renewed. 60 s.
+    pub lease: Duration,
+    /// How often it is renewed. 10 s.
+    pub renew: Duration,
+    /// How often a worker looks whether its task is to be cancelled. 500 ms.
+    pub heed: Duration,
+    /// How long a turn of an agent may take. 1 h.
+    pub turn: Duration,
+    /// How long an agent may be silent. 10 min.
+    pub stall: Duration,
+    /// How long an agent that was stopped politely has before it is stopped by force. 10 s.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_mins(1),
+            renew: Duration::from_secs(10),
+            heed: Duration::from_millis(500),
+            turn: Duration::from_hours(1),
+            stall: Duration::from_mins(10),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// How long a turn of an agent may take.
+    pub fn with_turn(mut self, turn: Duration) -> Self {
+        self.turn = turn;
+        self
+    }
+
+    /// How long an agent may be silent.
+    pub fn with_stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// How long an agent that was stopped politely has before it is stopped by force.
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+/// Where on the line an attempt stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The issue's worktree was to be made or found.
+    Worktree,
+    /// The agent session was to be made or found.
+    Session,
+    /// The agent was to be started.
+    Start,
+    /// The agent was at work.
+    Run,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Worktree => "Worktree",
+            Self::Session => "Session",
+            Self::Start => "Start",
+            Self::Run => "Run",
+        })
+    }
+}
+
+/// How an attempt ended without success.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// It failed.
+    Failed { stage: Stage, failure: Failure },
+    /// It was stopped because somebody wants the task to end.
+    Stopped,
+}
+
+/// Says where on the line an error happened.
+trait At<T> {
+    fn at(self, stage: Stage) -> Result<T, Halt>;
+}
+
+macro_rules! stages {
+    ($($error:ty),*) => {$(
+        impl<T> At<T> for Result<T, $error> {
+            fn at(self, stage: Stage) -> Result<T, Halt> {
+                self.map_err(|e| Halt::failed(stage, e.to_string(), e.retry()))
+            }
+        }
+    )*};
+}
+
+stages!(
+    kugetsu_core::WorktreeError,
+    kugetsu_core::SessionError,
+    kugetsu_core::AgentError,
+    QueueError
+);
+
+impl Halt {
+    fn failed(stage: Stage, reason: impl Into<String>, retry: Retry) -> Self {
+        Self::Failed { stage, failure: Failure::new(reason, retry) }
+    }
+
+    /// The failure in the words that are kept: with the stage at which it happened.
+    pub(crate) fn into_failure(self) -> Option<Failure> {
+        match self {
+            Self::Failed { stage, failure } => Some(Failure::new(
+                format!("the attempt stopped at {stage}: {}", failure.reason),
+                failure.retry,
+            )),
+            Self::Stopped => None,
+        }
+    }
+}
+
+/// All that is needed to carry out an attempt. The only place that sees all the traits at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) queue: TaskQueue,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) worktrees: Arc<dyn WorktreeProvider>,
+    pub(crate) agent: Arc<dyn AgentRunner>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) limits: Limits,
+    pub(crate) base_branch: Option<String>,
+    /// Where the PM works.
+    pub(crate) home: PathBuf,
+}
+
+impl Line {
+    /// Walks the line for one attempt. The caller holds the slots and the lease. `turn` collects
+    /// what the agent uses up, whatever becomes of the attempt.
+    pub(crate) async fn walk(
+        &self,
+        task: &Task,
+        slots: Vec<Slot>,
+        stop: &CancellationToken,
+        turn: &mut Turn,
+    ) -> Result<Report, Halt> {
+        self.tell(task, slots.iter().map(taken).collect()).await;
+        match &task.request {
+            Request::Dev { issue, message } => {
+                let spec = WorktreeSpec::new(issue.clone()).with_base(self.base_branch.clone());
+                let worktree = self.worktrees.prepare(&spec).await.at(Stage::Worktree)?;
+                self.tell(task, vec![ready(&worktree)]).await;
+                let message = rules::dev_message(&worktree, message);
+                let run = RunRequest::new(&worktree.path, message).with_title(issue.to_string());
+                let session = self.dev_session(issue, &worktree).await?;
+                self.turn(task, session, run.with_slots(slots), stop, turn).await?;
+                self.report(issue, turn).await
+            }
+            Request::Pm { message } => {
+                let session = self.pm_session().await?;
+                let run = RunRequest::new(&self.home, message).with_role(Role::Pm);
+                self.turn(task, session, run.with_slots(slots), stop, turn).await?;
+                Ok(turn.report())
+            }
+            _ => Err(Halt::failed(
+                Stage::Start,
+                "this kugetsu does not know what the task wants; use a newer one",
+                Retry::Never,
+            )),
+        }
+    }
+
+    /// One turn of the agent in the session, which is recorded before and after.
+    async fn turn(
+        &self,
+        task: &Task,
+        mut session: session::Ready,
+        request: RunRequest,
+        stop: &CancellationToken,
+        turn: &mut Turn,
+    ) -> Result<(), Halt> {
+        if stop.is_cancelled() {
+            return Err(Halt::Stopped);
+        }
+        let request = request.with_conversation(session.conversation.clone());
+        request.check(self.agent.id(), self.agent.capabilities()).at(Stage::Start)?;
+        session.set_state(self, SessionState::Active).await?;
+        if let Conversation::Resume(id) = &session.conversation {
+            self.tell(task, vec![session_ready(id, &session.how)]).await;
+        }
+        let started = self.agent.start(request).await.at(Stage::Start);
+        let ended = match started {
+            Ok(run) => self.follow(task, &mut session, run, stop, turn).await,
+            Err(halt) => Err(halt),
+        };
+        let state = match &ended {
+            Ok(()) => SessionState::Completed,
+            Err(Halt::Stopped) => SessionState::Idle,
+            Err(Halt::Failed { .. }) if turn.timed_out => SessionState::Timeout,
+            Err(Halt::Failed { .. }) => SessionState::Failed,
+        };
+        let recorded = session.set_state(self, state).await;
+        ended.and(recorded)
+    }
+
+    /// What came of the turn, by the evidence in the worktree.
+    async fn report(&self, issue: &kugetsu_core::IssueRef, turn: &Turn) -> Result<Report, Halt> {
+        let mut report = turn.report();
+        if let Some(status) = self.worktrees.inspect(issue).await.at(Stage::Run)? {
+            report.branch = status.worktree.branch;
+            report.head = status.head;
+            report.commits = status.ahead;
+            report.uncommitted = status.dirty;
+        }
+        Ok(report)
+    }
+
+    /// Records what happens. Chatter is best effort: failing to record it never fails an attempt.
+    async fn tell(&self, task: &Task, what: Vec<Happening>) {
+        let _ = self.queue.tell(task, what).await;
+    }
+}
+
+fn taken(slot: &Slot) -> Happening {
+    Happening::SlotTaken { class: slot.key().to_string(), index: slot.index() }
+}
+
+fn ready(worktree: &Worktree) -> Happening {
+    Happening::WorktreeReady {
+        branch: worktree.branch.clone(),
+        path: shown(&worktree.path),
+        created: worktree.created,
+    }
+}
+
+fn session_ready(session: &AgentSessionId, how: &str) -> Happening {
+    Happening::SessionReady { session: session.clone(), how: how.to_owned() }
+}
+
+fn agent(event: AgentEvent) -> Happening {
+    Happening::Agent(event)
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

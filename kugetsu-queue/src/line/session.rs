@@ -1,0 +1,269 @@
+//! The session of an attempt: found, or forked from the base by way of the repository's copy.
+
+use kugetsu_core::{
+    AgentError, AgentSession, AgentSessionId, AgentSessions, Conversation, Expected, IssueRef,
+    NewAgentSession, Retry, Role, Session, SessionError, SessionId, SessionKind, SessionQuery,
+    SessionState, Worktree,
+};
+
+use super::{At, Halt, Line, Stage, rules};
+
+/// The base session and the PM's, as `init` makes them.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Base {
+    /// The one from which all others descend.
+    pub base: Session,
+    /// The PM's.
+    pub pm: Session,
+}
+
+/// A session in which a run may begin.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) record: Session,
+    pub(super) conversation: Conversation,
+    pub(super) how: String,
+}
+
+impl Ready {
+    /// Records what the session is doing.
+    pub(super) async fn set_state(&mut self, line: &Line, state: SessionState) -> Result<(), Halt> {
+        self.record.state = state;
+        line.put(&mut self.record).await.at(Stage::Session)
+    }
+
+    /// Records the agent's id of the session, which it tells only when it runs.
+    pub(super) async fn set_id(&mut self, line: &Line, id: AgentSessionId) -> Result<(), Halt> {
+        if self.record.agent_session.as_ref() == Some(&id) {
+            return Ok(());
+        }
+        self.record.agent_session = Some(id);
+        line.put(&mut self.record).await.at(Stage::Session)
+    }
+}
+
+impl Line {
+    /// The issue's session, in its worktree: the one that is there, or a fork of the base. Its id is
+    /// recorded before anything is said in it.
+    pub(super) async fn dev_session(
+        &self,
+        issue: &IssueRef,
+        worktree: &Worktree,
+    ) -> Result<Ready, Halt> {
+        let kind = SessionKind::Dev(issue.clone());
+        let record = self.find(&kind).await.at(Stage::Session)?;
+        let base = self.base().await?;
+        let Some(sessions) = self.agent.sessions() else {
+            return self.without_sessions(record, kind, &base, worktree).await;
+        };
+        let mut record = record.unwrap_or_else(|| self.record(kind));
+        let new = NewAgentSession::new(&worktree.path, issue.to_string());
+        let known = match &record.agent_session {
+            Some(id) => sessions.describe(id).await.at(Stage::Session)?,
+            None => None,
+        };
+        let (session, how) = match known {
+            Some(known) if known.directory == worktree.path => (known, "resumed".to_owned()),
+            // It worked somewhere else; its copy that works here knows all that it knows.
+            Some(known) => forked(sessions, &known.id, &new).await?,
+            None => {
+                let from = self.repo_session(sessions, &base, worktree).await?;
+                forked(sessions, &from, &new).await?
+            }
+        };
+        if how != "resumed" {
+            record.forked_from.clone_from(&base.agent_session);
+            record.how.clone_from(&how);
+        }
+        record.agent_session = Some(session.id.clone());
+        record.directory = Some(worktree.path.clone());
+        self.put(&mut record).await.at(Stage::Session)?;
+        Ok(Ready { record, conversation: Conversation::Resume(session.id), how })
+    }
+
+    /// The PM's session. It is made by `init`, so a missing one is an error.
+    pub(super) async fn pm_session(&self) -> Result<Ready, Halt> {
+        let record = self.find(&SessionKind::Pm).await.at(Stage::Session)?;
+        let Some((record, id)) = record.and_then(|r| r.agent_session.clone().map(|id| (r, id)))
+        else {
+            return Err(Halt::failed(
+                Stage::Session,
+                "PM agent session not found. Run 'kugetsu init' first.",
+                Retry::Never,
+            ));
+        };
+        let conversation = Conversation::Resume(id);
+        Ok(Ready { record, conversation, how: "resumed".into() })
+    }
+
+    /// Makes the base session and the PM's. Those that are there are kept.
+    pub(crate) async fn init(&self) -> Result<Base, Halt> {
+        let base =
+            self.make(SessionKind::Base, Role::Dev, "kugetsu base", rules::BASE_BRIEFING).await?;
+        let pm = self.make(SessionKind::Pm, Role::Pm, "kugetsu PM", rules::PM_BRIEFING).await?;
+        Ok(Base { base, pm })
+    }
+
+    async fn make(
+        &self,
+        kind: SessionKind,
+        role: Role,
+        title: &str,
+        briefing: &str,
+    ) -> Result<Session, Halt> {
+        let mut record = match self.find(&kind).await.at(Stage::Session)? {
+            Some(found) => found,
+            None => self.record(kind),
+        };
+        if let Some(sessions) = self.agent.sessions() {
+            let known = match &record.agent_session {
+                Some(id) => sessions.describe(id).await.at(Stage::Session)?,
+                None => None,
+            };
+            if known.is_none() {
+                let new =
+                    NewAgentSession::new(&self.home, title).with_role(role).with_briefing(briefing);
+                let made = sessions.create(&new).await.at(Stage::Session)?;
+                record.agent_session = Some(made.id);
+                record.how = made.how;
+            }
+        }
+        record.directory = Some(self.home.clone());
+        self.put(&mut record).await.at(Stage::Session)?;
+        Ok(record)
+    }
+
+    /// The base. It and the PM's session have to be there before anything starts.
+    async fn base(&self) -> Result<Session, Halt> {
+        self.required(SessionKind::Pm, "PM").await?;
+        self.required(SessionKind::Base, "base").await
+    }
+
+    async fn required(&self, kind: SessionKind, name: &str) -> Result<Session, Halt> {
+        self.find(&kind).await.at(Stage::Session)?.ok_or_else(|| {
+            let reason = format!("the {name} session is missing; run `kugetsu init`");
+            Halt::failed(Stage::Session, reason, Retry::Never)
+        })
+    }
+
+    /// The repository's copy of the base, made anew when the base is another one. It is made in the
+    /// first worktree that needs it and serves the others too: for an agent it is of the
+    /// repository, not of the directory.
+    async fn repo_session(
+        &self,
+        sessions: &dyn AgentSessions,
+        base: &Session,
+        worktree: &Worktree,
+    ) -> Result<AgentSessionId, Halt> {
+        let kind = SessionKind::Repo(worktree.issue.repository().clone());
+        let Some(origin) = base.agent_session.clone() else {
+            return Err(Halt::failed(
+                Stage::Session,
+                "the base session has no agent session; run `kugetsu init --force`",
+                Retry::Never,
+            ));
+        };
+        let mut record =
+            self.find(&kind).await.at(Stage::Session)?.unwrap_or_else(|| self.record(kind.clone()));
+        if let (Some(id), Some(from)) = (&record.agent_session, &record.forked_from)
+            && *from == origin
+            && sessions.describe(id).await.at(Stage::Session)?.is_some()
+        {
+            return Ok(id.clone());
+        }
+        let title = format!("kugetsu base of {}", worktree.issue.repository());
+        let made = sessions
+            .fork(&origin, &NewAgentSession::new(&worktree.path, title))
+            .await
+            .at(Stage::Session)?;
+        let outdated = record.agent_session.replace(made.id.clone());
+        record.forked_from = Some(origin);
+        record.how = made.how;
+        record.directory = Some(worktree.path.clone());
+        match self.put(&mut record).await {
+            Ok(()) => {
+                if let Some(outdated) = outdated {
+                    let _ = sessions.delete(&outdated).await;
+                }
+                Ok(made.id)
+            }
+            // Another start of the same repository was faster: its copy serves us both.
+            Err(SessionError::Conflict { .. }) => {
+                let _ = sessions.delete(&made.id).await;
+                let theirs = self.find(&kind).await.at(Stage::Session)?;
+                theirs.and_then(|session| session.agent_session).ok_or_else(|| {
+                    Halt::failed(
+                        Stage::Session,
+                        format!("the session of {kind} changes all the time"),
+                        Retry::Later,
+                    )
+                })
+            }
+            Err(other) => Err(other).at(Stage::Session),
+        }
+    }
+
+    /// For agents that make their sessions only when they run: they tell its id then.
+    async fn without_sessions(
+        &self,
+        record: Option<Session>,
+        kind: SessionKind,
+        base: &Session,
+        worktree: &Worktree,
+    ) -> Result<Ready, Halt> {
+        let mut record = record.unwrap_or_else(|| self.record(kind));
+        let can = self.agent.capabilities();
+        let (conversation, how) = match (&record.agent_session, &base.agent_session) {
+            (Some(id), _) if can.resume => (Conversation::Resume(id.clone()), "resumed"),
+            (_, Some(from)) if can.fork => (Conversation::Fork(from.clone()), "forked"),
+            _ => (Conversation::Fresh, "fresh"),
+        };
+        if how != "resumed" {
+            record.agent_session = None;
+            how.clone_into(&mut record.how);
+        }
+        record.directory = Some(worktree.path.clone());
+        self.put(&mut record).await.at(Stage::Session)?;
+        Ok(Ready { record, conversation, how: how.to_owned() })
+    }
+
+    fn record(&self, kind: SessionKind) -> Session {
+        let now = self.clock.now();
+        Session::new(SessionId::new(now, &*self.chance), kind, self.agent.id().clone(), now)
+    }
+
+    async fn find(&self, kind: &SessionKind) -> Result<Option<Session>, SessionError> {
+        Ok(self.sessions.find(&SessionQuery::of(kind.clone())).await?.pop())
+    }
+
+    async fn put(&self, record: &mut Session) -> Result<(), SessionError> {
+        record.updated = self.clock.now();
+        let expected = match record.revision.0 {
+            0 => Expected::Absent,
+            _ => Expected::At(record.revision),
+        };
+        record.revision = self.sessions.put(record, expected).await?;
+        Ok(())
+    }
+}
+
+async fn forked(
+    sessions: &dyn AgentSessions,
+    from: &AgentSessionId,
+    new: &NewAgentSession,
+) -> Result<(AgentSession, String), Halt> {
+    let made = sessions.fork(from, new).await.at(Stage::Session)?;
+    // The runner has verified it; the line does not start an agent in a wrong directory all the
+    // same, whichever runner it is.
+    if made.directory != new.directory {
+        let wrong = AgentError::WrongDirectory {
+            wanted: new.directory.clone(),
+            found: Some(made.directory.clone()),
+        };
+        let _ = sessions.delete(&made.id).await;
+        return Err(wrong).at(Stage::Session);
+    }
+    let how = made.how.clone();
+    Ok((made, how))
+}

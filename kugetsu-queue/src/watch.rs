@@ -1,0 +1,109 @@
+//! Following the event log: the one way to hear what happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kugetsu_core::{
+    Cursor, Event, EventLog, Expected, Moment, StoreError, Task, TaskId, TaskQuery, TaskStore,
+};
+use tokio::sync::watch;
+
+/// How long a follower waits for a wake-up from its own process before it looks for events that
+/// another process has written.
+const FALLBACK: Duration = Duration::from_secs(1);
+
+/// A store that tells its followers when something was written through it.
+#[derive(Debug, Clone)]
+pub struct WatchedStore {
+    inner: Arc<dyn TaskStore>,
+    written: Arc<watch::Sender<()>>,
+}
+
+impl WatchedStore {
+    /// Watches what is written to `inner` through this value and its clones.
+    pub fn new(inner: Arc<dyn TaskStore>) -> Self {
+        Self { inner, written: Arc::new(watch::channel(()).0) }
+    }
+
+    /// Follows the log from after `cursor`. It misses nothing that is in the log, whoever wrote it.
+    pub fn follow(&self, cursor: Cursor) -> Follower {
+        Follower { store: Arc::clone(&self.inner), written: self.written.subscribe(), cursor }
+    }
+
+    /// The cursor of the log's end.
+    pub async fn end(&self) -> Result<Cursor, StoreError> {
+        self.inner.append(&[]).await
+    }
+}
+
+/// A reader of the event log that waits at its end.
+#[derive(Debug)]
+pub struct Follower {
+    store: Arc<dyn TaskStore>,
+    written: watch::Receiver<()>,
+    cursor: Cursor,
+}
+
+impl Follower {
+    /// The next events, at least one. Waits until there are some: those written in this process
+    /// wake it, those of other processes are found within a second. May be dropped at any time.
+    pub async fn next(&mut self) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        loop {
+            self.written.mark_unchanged();
+            let events = self.ready().await?;
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            let _ = tokio::time::timeout(FALLBACK, self.written.changed()).await;
+        }
+    }
+
+    /// The next events that are there already; none if there are none.
+    pub async fn ready(&mut self) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        let events = self.store.read(self.cursor, 256).await?;
+        if let Some((cursor, _)) = events.last() {
+            self.cursor = *cursor;
+        }
+        Ok(events)
+    }
+}
+
+#[async_trait]
+impl EventLog for WatchedStore {
+    async fn append(&self, events: &[Event]) -> Result<Cursor, StoreError> {
+        let cursor = self.inner.append(events).await?;
+        self.written.send_replace(());
+        Ok(cursor)
+    }
+
+    async fn read(&self, after: Cursor, limit: u32) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        self.inner.read(after, limit).await
+    }
+}
+
+#[async_trait]
+impl TaskStore for WatchedStore {
+    async fn commit(
+        &self,
+        task: &Task,
+        expected: Expected,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        self.inner.commit(task, expected, events).await?;
+        self.written.send_replace(());
+        Ok(())
+    }
+
+    async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        self.inner.load(id).await
+    }
+
+    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
+        self.inner.due(now, limit).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
+        self.inner.list(query).await
+    }
+}

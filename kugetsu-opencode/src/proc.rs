@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,6 +63,20 @@ impl Process {
         })
     }
 
+    /// Whether the process works below the directory, or was started there.
+    pub(crate) fn works_in(self, directory: &Path) -> bool {
+        if fs::read_link(self.file("cwd")).is_ok_and(|cwd| cwd.starts_with(directory)) {
+            return true;
+        }
+        fs::read(self.file("environ")).is_ok_and(|environ| {
+            environ.split(|&byte| byte == 0).any(|entry| {
+                entry
+                    .strip_prefix(b"PWD=")
+                    .is_some_and(|pwd| Path::new(OsStr::from_bytes(pwd)).starts_with(directory))
+            })
+        })
+    }
+
     /// The program's name as the kernel keeps it, for people.
     pub(crate) fn name(self) -> String {
         fs::read_to_string(self.file("comm"))
@@ -92,6 +108,16 @@ pub(crate) fn descendants(root: i32) -> Vec<Process> {
     found
 }
 
+/// The child of `parent` that was started first, which is its own program if it has adopted the
+/// others.
+pub(crate) fn first_child(parent: i32) -> Option<Process> {
+    pids()
+        .filter_map(stat)
+        .filter(|stat| stat.parent == parent && !stat.zombie)
+        .map(|stat| stat.process)
+        .min_by_key(|process| (process.start, process.pid))
+}
+
 /// Every living process that carries the marker, except this one.
 pub(crate) fn carriers(marker: &Marker) -> Vec<Process> {
     let me = rustix::process::getpid().as_raw_nonzero().get();
@@ -100,6 +126,33 @@ pub(crate) fn carriers(marker: &Marker) -> Vec<Process> {
         .filter_map(Process::of)
         .filter(|process| process.carries(marker))
         .collect()
+}
+
+/// Ends every process that `find` finds, politely first, until it finds none or the time is over.
+/// Returns whether none is left.
+pub(crate) fn end_all(
+    find: impl Fn() -> Vec<Process>,
+    grace: Duration,
+    at_most: Duration,
+) -> bool {
+    let start = Instant::now();
+    let mut told = Vec::new();
+    loop {
+        let left = find();
+        if left.is_empty() || start.elapsed() >= at_most {
+            return left.is_empty();
+        }
+        let surely = start.elapsed() >= grace || !left.iter().any(|p| p.listens_to_term());
+        for process in left {
+            if surely {
+                process.signal(Signal::KILL);
+            } else if !told.contains(&process) {
+                process.signal(Signal::TERM);
+                told.push(process);
+            }
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Ends every process that carries the marker, until none is left or the time is over. Returns

@@ -1,4 +1,6 @@
 //! The promises of the opencode runner, kept by the real opencode.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fixture;
 mod guard;
+mod turn;

@@ -1,0 +1,68 @@
+//! Short commands of opencode, under a guard like everything else.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use kugetsu_core::agent::AgentError;
+use kugetsu_core::error::Retry;
+use tokio::io::AsyncReadExt as _;
+
+use crate::marker::Marker;
+use crate::runner::OpencodeRunner;
+use crate::tree::{Plan, Tree};
+use crate::{environment, fault, wire};
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+impl Output {
+    /// What went wrong, in a line.
+    pub(crate) fn complaint(&self) -> String {
+        let said = String::from_utf8_lossy(&self.stderr);
+        let status = self.code.map_or("no status".to_owned(), |code| format!("status {code}"));
+        format!("{status}: {}", wire::first_line(&said, 300))
+    }
+}
+
+impl OpencodeRunner {
+    /// Runs a command of opencode in the directory, with nothing to read, and waits for its end.
+    pub(crate) async fn command<'a>(
+        &self,
+        args: impl IntoIterator<Item = &'a OsStr>,
+        directory: &Path,
+    ) -> Result<Output, AgentError> {
+        let args: Vec<_> = args.into_iter().map(OsStr::to_owned).collect();
+        let name = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+        let operation = format!("run `opencode {name}`");
+        let state = self.state().await?;
+        let plan = Plan {
+            what: "command",
+            guard: self.guard()?,
+            program: self.program().await?,
+            args,
+            env: environment::changes(self.config(), &state),
+            directory: directory.to_owned(),
+            stdin: None,
+            grace: self.config().limits.grace,
+            inherits: Vec::new(),
+        };
+        let marker = Marker::new().map_err(|error| fault::io(&*operation, error))?;
+        let run = async {
+            let (mut tree, mut stdout, mut stderr) = Tree::start(&state, marker, plan).await?;
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;
+            let status = tree.wait().await?;
+            Ok(Output { code: status.code(), stdout: out, stderr: err })
+        };
+        match tokio::time::timeout(self.config().limits.request, run).await {
+            Ok(result) => result.map_err(|error| fault::io(operation, error)),
+            // Dropped unfinished, the tree is ended by its guard.
+            Err(_) => Err(fault::backend(operation, Retry::Later, "it took too long")),
+        }
+    }
+}

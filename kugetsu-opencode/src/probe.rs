@@ -1,0 +1,97 @@
+//! Which opencode there is, and whether it could run now.
+
+use std::env;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use kugetsu_core::agent::{AgentError, AgentInfo};
+
+use crate::quirks;
+
+/// How to get opencode, said wherever it is missing.
+const INSTALL: &str = "install it with `npm install -g opencode-ai` or from https://opencode.ai, \
+                       or say where it is";
+/// A first start after an installation reads much from the disk.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Finds the program: a path as it is, a name on `PATH`.
+pub(crate) fn find(program: &Path) -> Result<PathBuf, AgentError> {
+    let missing = |why: &str| AgentError::Missing {
+        program: program.display().to_string(),
+        why: format!("{why}; {INSTALL}"),
+    };
+    if program.components().count() > 1 {
+        let path = std::path::absolute(program).map_err(|error| missing(&error.to_string()))?;
+        return match path.metadata() {
+            Ok(file) if file.is_file() && is_executable(&path) => Ok(path),
+            Ok(_) => Err(missing("it is not a program")),
+            Err(_) => Err(missing("there is no such file")),
+        };
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file() && is_executable(path))
+        .ok_or_else(|| missing("it is not on PATH"))
+}
+
+/// Asks the program for its version.
+pub(crate) async fn version(program: &Path) -> Result<String, AgentError> {
+    let missing =
+        |why: String| AgentError::Missing { program: program.display().to_string(), why };
+    let asked = tokio::process::Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(missing(format!("it could not be started: {error}"))),
+        Err(_) => return Err(missing("it did not tell its version in time".into())),
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let version = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    if output.status.success() && parsed(version).is_some() {
+        return Ok(version.trim_start_matches('v').to_owned());
+    }
+    Err(missing(format!("it does not seem to be opencode: it told {version:?} as its version")))
+}
+
+/// What there is, and what is the matter with it.
+pub(crate) fn info(program: &Path, version: &str) -> AgentInfo {
+    let info = AgentInfo::new(program.display().to_string(), version);
+    let (major, minor) = quirks::OLDEST;
+    match parsed(version) {
+        Some(found) if found >= quirks::OLDEST => info,
+        _ => info.with_trouble(format!(
+            "opencode {version} is too old: kugetsu needs {major}.{minor} or newer; upgrade it with \
+             `opencode upgrade`"
+        )),
+    }
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0)
+}
+
+fn parsed(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.trim_start_matches('v').split(['.', '-', '+']).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_version_is_trouble_and_a_new_one_is_not() {
+        let trouble = |version: &str| info(Path::new("opencode"), version).trouble;
+        assert!(trouble("1.17.11").unwrap().contains("too old"));
+        assert_eq!(trouble("1.18.33"), None);
+        assert_eq!(trouble("1.18.0-beta.1"), None);
+        assert_eq!(trouble("2.0.0"), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! Ending what an earlier process of kugetsu left behind, before any new agent starts.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::marker::Marker;
+use crate::proc;
+use crate::state::{self, State};
+use crate::tree::Record;
+
+/// A process that was left over and has been ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// Its pid.
+    pub pid: i32,
+    /// The name of its program, as the kernel had it.
+    pub program: String,
+    /// Which tree it belonged to.
+    pub tree: String,
+}
+
+/// How long the pass waits for processes that were sent SIGKILL.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ends every tree whose owner is gone, and returns what had to be ended.
+///
+/// Only processes that carry the tree's marker are signalled. Trees whose owner lives are left
+/// alone. Blocks the thread until all of it is gone.
+pub(crate) fn recover(state: &State) -> io::Result<Vec<Ended>> {
+    // Whoever comes second must not start before the first one is done.
+    let _one_at_a_time = state::lock(&state.recovery_lock())?;
+    let mut ended = Vec::new();
+    for entry in fs::read_dir(state.trees())? {
+        let name = entry?.file_name();
+        let Some(marker) = name.to_str().and_then(|name| name.strip_suffix(".owner")) else {
+            continue;
+        };
+        let Ok(marker) = Marker::try_from(marker.to_owned()) else { continue };
+        let record = Record::of(state, marker);
+        if let Some(_abandoned) = state::try_lock(&record.owner())? {
+            ended.extend(end(&record)?);
+        }
+    }
+    Ok(ended)
+}
+
+fn end(record: &Record) -> io::Result<Vec<Ended>> {
+    let until = Instant::now() + PATIENCE;
+    let names: Vec<_> =
+        proc::carriers(&record.marker).into_iter().map(|p| (p, p.name())).collect();
+    let gone = proc::end_carriers(&record.marker, PATIENCE);
+    // The lock is free once the guard and the program are, even if they cannot be looked at.
+    while state::try_lock(&record.lock())?.is_none() {
+        if Instant::now() >= until {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the process tree {} of an earlier run does not end", record.marker),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    record.remove();
+    Ok(gone
+        .into_iter()
+        .map(|process| Ended {
+            pid: process.pid,
+            program: names
+                .iter()
+                .find(|(known, _)| *known == process)
+                .map(|(_, name)| name.clone())
+                .unwrap_or_default(),
+            tree: record.marker.to_string(),
+        })
+        .collect())
+}

@@ -1,0 +1,154 @@
+//! What an agent may do, in opencode's own terms: every class is allowed or denied, and none asks.
+
+use kugetsu_core::agent::Role;
+use serde::{Deserialize, Serialize};
+
+/// What a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Go ahead.
+    Allow,
+    /// No; the agent is told and goes on.
+    Deny,
+}
+
+/// One permission rule of opencode. Of several that match, the last one holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The class, such as `bash` or `edit`; `*` is every class.
+    pub permission: String,
+    /// What it is about, such as a command line or a path, with `*` for any text.
+    pub pattern: String,
+    /// What it says.
+    pub action: Verdict,
+}
+
+impl Rule {
+    /// Allows.
+    pub fn allow(permission: impl Into<String>, pattern: impl Into<String>) -> Self {
+        Self { permission: permission.into(), pattern: pattern.into(), action: Verdict::Allow }
+    }
+
+    /// Denies.
+    pub fn deny(permission: impl Into<String>, pattern: impl Into<String>) -> Self {
+        Self { permission: permission.into(), pattern: pattern.into(), action: Verdict::Deny }
+    }
+}
+
+/// The rules of each role. They come after the user's own, which keep their denials: what the user
+/// has set to *ask* is allowed first, since nobody would be there to answer, and then these hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleBook {
+    /// For agents that work on an issue.
+    pub dev: Vec<Rule>,
+    /// For agents that coordinate.
+    pub pm: Vec<Rule>,
+}
+
+/// Classes in which opencode would wait for an answer of its own accord.
+const WAITING: [&str; 5] = ["question", "plan_enter", "plan_exit", "doom_loop", "external_directory"];
+
+impl Default for RuleBook {
+    /// No questions, no modes, nothing outside of the worktree; a PM edits nothing, and runs
+    /// `kugetsu` and commands that only read.
+    fn default() -> Self {
+        let quiet: Vec<Rule> = WAITING.iter().map(|class| Rule::deny(*class, "*")).collect();
+        let mut pm = quiet.clone();
+        pm.push(Rule::deny("edit", "*"));
+        pm.push(Rule::deny("bash", "*"));
+        let commands = ["git status", "git log", "git diff", "git show", "ls", "cat", "pwd"];
+        let named = |command: &str| {
+            [Rule::allow("bash", command), Rule::allow("bash", format!("{command} *"))]
+        };
+        pm.extend(commands.into_iter().flat_map(named));
+        // A command that reads may still be told to write.
+        pm.extend(["*>*", "*--output*"].map(|writing| Rule::deny("bash", writing)));
+        pm.extend(named("kugetsu"));
+        Self { dev: quiet, pm }
+    }
+}
+
+impl RuleBook {
+    /// The rules of a role.
+    pub(crate) fn of(&self, role: Role) -> &[Rule] {
+        match role {
+            Role::Pm => &self.pm,
+            _ => &self.dev,
+        }
+    }
+}
+
+/// A rule as opencode tells it, which may also say `ask`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ToldRule {
+    permission: String,
+    pattern: String,
+    action: String,
+}
+
+/// The whole of what a session is given: what opencode would apply anyway, with every *ask*
+/// decided, then the role's rules, and then the two places outside of the worktree that opencode
+/// itself needs.
+pub(crate) fn decided(told: &[ToldRule], role: &[Rule], own_places: &[String]) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = vec![Rule::allow("*", "*")];
+    rules.extend(told.iter().map(|rule| {
+        let action = match rule.action.as_str() {
+            "allow" => Verdict::Allow,
+            "ask" if !is_guarded(rule) => Verdict::Allow,
+            _ => Verdict::Deny,
+        };
+        Rule { permission: rule.permission.clone(), pattern: rule.pattern.clone(), action }
+    }));
+    rules.extend_from_slice(role);
+    rules.extend(own_places.iter().map(|place| Rule::allow("external_directory", format!("{place}/*"))));
+    rules
+}
+
+/// Whether an *ask* is there to protect something rather than to keep somebody informed.
+fn is_guarded(rule: &ToldRule) -> bool {
+    WAITING.contains(&rule.permission.as_str()) || (rule.permission == "read" && rule.pattern != "*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(permission: &str, pattern: &str, action: &str) -> ToldRule {
+        ToldRule { permission: permission.into(), pattern: pattern.into(), action: action.into() }
+    }
+
+    #[test]
+    fn every_ask_is_decided_and_the_users_denials_stay() {
+        let told = [
+            told("*", "*", "ask"),
+            told("bash", "git push*", "deny"),
+            told("read", "*.env", "ask"),
+            told("external_directory", "*", "ask"),
+            told("bash", "x", "something new"),
+        ];
+        let rules = decided(&told, &[Rule::deny("question", "*")], &["/t".into()]);
+        assert_eq!(
+            rules,
+            [
+                Rule::allow("*", "*"),
+                Rule::allow("*", "*"),
+                Rule::deny("bash", "git push*"),
+                Rule::deny("read", "*.env"),
+                Rule::deny("external_directory", "*"),
+                Rule::deny("bash", "x"),
+                Rule::deny("question", "*"),
+                Rule::allow("external_directory", "/t/*"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pm_may_neither_edit_nor_run_what_it_likes() {
+        let pm = RuleBook::default().pm;
+        assert!(pm.contains(&Rule::deny("edit", "*")));
+        let any = pm.iter().position(|rule| *rule == Rule::deny("bash", "*")).unwrap();
+        let own = pm.iter().position(|rule| *rule == Rule::allow("bash", "kugetsu *")).unwrap();
+        assert!(any < own, "the last rule that matches holds");
+    }
+}

@@ -1,0 +1,177 @@
+//! The runner: opencode as kugetsu's coding agent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kugetsu_core::agent::{
+    AgentCapabilities, AgentError, AgentInfo, AgentRun, AgentRunner, AgentSession, AgentSessions,
+    Conversation, NewAgentSession, RunRequest,
+};
+use kugetsu_core::error::Retry;
+use kugetsu_core::ids::AgentId;
+use tokio::sync::OnceCell;
+
+use crate::config::OpencodeConfig;
+use crate::recovery::Ended;
+use crate::server::{Lease, Pool};
+use crate::state::State;
+use crate::{fault, probe, run, sessions};
+
+/// Runs opencode.
+///
+/// # Promises, beside those of [`AgentRunner`]
+///
+/// * The agent works in the run's directory: a session's own directory is looked up before the
+///   first word is said to it, and a session that works elsewhere is not spoken to.
+/// * Success is opencode's own terminal word about our own message, with something said or done:
+///   never an exit code, never the absence of an error.
+/// * What opencode asks is refused within seconds, and the turn then fails for good.
+/// * Before the first agent of this process starts, whatever an earlier process left behind in
+///   [`state`](OpencodeConfig::state) is ended.
+///
+/// Clones share one server. When the last one is gone, the server ends, and all it has started.
+#[derive(Debug, Clone)]
+pub struct OpencodeRunner {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    id: AgentId,
+    config: Arc<OpencodeConfig>,
+    pool: Arc<Pool>,
+    found: OnceCell<(PathBuf, AgentInfo)>,
+}
+
+impl OpencodeRunner {
+    /// A runner; nothing is started and nothing is read yet.
+    pub fn new(config: OpencodeConfig) -> Result<Self, AgentError> {
+        let id = AgentId::new(fault::WHO)
+            .map_err(|error| fault::backend("name itself", Retry::Never, error))?;
+        let config = Arc::new(config);
+        let pool = Arc::new(Pool::new(Arc::clone(&config)));
+        Ok(Self { inner: Arc::new(Inner { id, config, pool, found: OnceCell::new() }) })
+    }
+
+    /// Ends the server and every run, and returns when nothing of them is left. A later run starts
+    /// another server.
+    pub async fn shut_down(&self) {
+        self.inner.pool.shut_down().await;
+    }
+
+    /// What had to be ended because an earlier process left it behind. Each is told once; nothing
+    /// is, before the first run.
+    pub fn take_ended(&self) -> Vec<Ended> {
+        self.inner.pool.take_ended()
+    }
+
+    /// Ends what earlier processes left behind, as the first run would, and tells what it was.
+    pub async fn recover(&self) -> Result<Vec<Ended>, AgentError> {
+        self.state().await?;
+        Ok(self.take_ended())
+    }
+
+    pub(crate) fn config(&self) -> &OpencodeConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn config_arc(&self) -> Arc<OpencodeConfig> {
+        Arc::clone(&self.inner.config)
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.inner.pool
+    }
+
+    pub(crate) async fn lease(&self) -> Result<Lease, AgentError> {
+        self.inner.pool.lease(&self.program().await?).await
+    }
+
+    pub(crate) async fn state(&self) -> Result<State, AgentError> {
+        self.inner.pool.state().await
+    }
+
+    /// The program to start, if it is fit.
+    pub(crate) async fn program(&self) -> Result<PathBuf, AgentError> {
+        let (program, info) = self.found().await?;
+        match &info.trouble {
+            None => Ok(program.clone()),
+            Some(trouble) => Err(AgentError::Missing {
+                program: program.display().to_string(),
+                why: trouble.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn guard(&self) -> Result<PathBuf, AgentError> {
+        let guard = self.config().guard.resolve();
+        guard.map_err(|error| AgentError::Missing {
+            program: "the guard of its processes".into(),
+            why: error.to_string(),
+        })
+    }
+
+    /// Looks once; a program that is missing is looked for again each time.
+    async fn found(&self) -> Result<&(PathBuf, AgentInfo), AgentError> {
+        self.inner
+            .found
+            .get_or_try_init(|| async {
+                let program = probe::find(&self.config().program)?;
+                let version = probe::version(&program).await?;
+                let info = probe::info(&program, &version);
+                Ok((program, info))
+            })
+            .await
+    }
+
+    /// The session that the request speaks of, in its directory.
+    async fn session_for(
+        &self,
+        server: &Lease,
+        request: &RunRequest,
+        directory: &std::path::Path,
+    ) -> Result<AgentSession, AgentError> {
+        let new = NewAgentSession::new(directory, &*request.title).with_role(request.role);
+        match &request.conversation {
+            Conversation::Fresh => self.create_in(server, &new, directory).await,
+            Conversation::Resume(id) => self.resume_in(server, id, request.role, directory).await,
+            Conversation::Fork(from) => self.fork_into(server, from, &new, directory).await,
+            _ => Err(AgentError::Unsupported {
+                who: fault::WHO.into(),
+                operation: "hold such a conversation".into(),
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl AgentRunner for OpencodeRunner {
+    fn id(&self) -> &AgentId {
+        &self.inner.id
+    }
+
+    fn capabilities(&self) -> AgentCapabilities {
+        AgentCapabilities::default().with_resume().with_fork()
+    }
+
+    async fn probe(&self) -> Result<AgentInfo, AgentError> {
+        let (_, info) = self.found().await?;
+        if let (None, Err(error)) = (&info.trouble, self.guard()) {
+            return Ok(info.clone().with_trouble(error.to_string()));
+        }
+        Ok(info.clone())
+    }
+
+    async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
+        request.check(self.id(), self.capabilities())?;
+        let directory = sessions::real(&request.directory)?;
+        let server = self.lease().await?;
+        let session = self.session_for(&server, &request, &directory).await?;
+        run::start(self, server, session, directory, request).await
+    }
+
+    fn sessions(&self) -> Option<&dyn AgentSessions> {
+        Some(self)
+    }
+}

@@ -1,0 +1,95 @@
+//! A supervised `opencode serve`, and the runner's one of them.
+
+mod api;
+mod boot;
+mod events;
+mod http;
+mod inbox;
+mod log;
+mod occupied;
+mod password;
+mod pool;
+mod post;
+
+pub(crate) use api::{Model, Prompt, TextPart, ToldSession};
+pub(crate) use http::{Http, HttpError};
+pub(crate) use inbox::{Inbox, Letter};
+pub(crate) use pool::{Lease, Pool};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use occupied::Occupied;
+use post::PostOffice;
+
+use crate::proc::{self, Process};
+
+/// A living server. Dropping the last reference to it ends it and all that it has started.
+#[derive(Debug)]
+pub(crate) struct Server {
+    http: Http,
+    post: Arc<PostOffice>,
+    unread: Arc<events::Unread>,
+    occupied: Occupied,
+    guard: Option<Process>,
+    /// Told once: how the server came to its end.
+    death: watch::Receiver<Option<String>>,
+    ending: CancellationToken,
+}
+
+impl Server {
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub(crate) fn post(&self) -> &PostOffice {
+        &self.post
+    }
+
+    /// How many events could not be read so far.
+    pub(crate) fn unread(&self) -> u64 {
+        self.unread.count()
+    }
+
+    /// Which directories runs are in.
+    pub(crate) fn occupied(&self) -> &Occupied {
+        &self.occupied
+    }
+
+    /// How the server ended, if it has.
+    pub(crate) fn death(&self) -> Option<String> {
+        self.death.borrow().clone()
+    }
+
+    /// Everything that the server has started, without the server itself.
+    pub(crate) fn tools(&self) -> Vec<Process> {
+        let Some(guard) = self.guard else { return Vec::new() };
+        let own = self.own();
+        proc::descendants(guard.pid).into_iter().filter(|process| Some(*process) != own).collect()
+    }
+
+    /// The memory of the server's own process, in bytes.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        proc::resident(self.own()?)
+    }
+
+    fn own(&self) -> Option<Process> {
+        proc::first_child(self.guard?.pid)
+    }
+
+    /// Ends the server and all that it has started, and returns when nothing of it is left.
+    pub(crate) async fn end(&self, at_most: Duration) {
+        self.ending.cancel();
+        let mut death = self.death.clone();
+        let _ = tokio::time::timeout(at_most, death.wait_for(Option::is_some)).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ending.cancel();
+    }
+}

@@ -1,0 +1,83 @@
+//! Where the runner keeps what: its own directory, private to the user.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+/// The runner's own directory.
+#[derive(Debug, Clone)]
+pub(crate) struct State(PathBuf);
+
+impl State {
+    /// Makes the directory and all that has to be in it. Doing it twice is doing it once.
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        let state = Self(std::path::absolute(root)?);
+        for directory in [state.0.clone(), state.trees(), state.tmp(), state.logs()] {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        // opencode compares directories by their real names.
+        Ok(Self(fs::canonicalize(&state.0)?))
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("opencode.db")
+    }
+
+    /// The records of process trees that live, or that have to be ended.
+    pub(crate) fn trees(&self) -> PathBuf {
+        self.0.join("trees")
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    /// Held while left-over trees are ended.
+    pub(crate) fn recovery_lock(&self) -> PathBuf {
+        self.0.join("recovery.lock")
+    }
+
+    /// Held while a program opens the database for the first time, so that two do not migrate it.
+    pub(crate) fn boot_lock(&self) -> PathBuf {
+        self.0.join("boot.lock")
+    }
+}
+
+/// Opens a file of ours for writing, making it private to the user.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+/// The file, locked for us alone; `None` if somebody else has it. Free again when the last copy of
+/// the open file is closed, in whatever process.
+pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let file = private_file(path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The file, locked for us alone, waiting for it. Blocks the thread.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let file = private_file(path)?;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

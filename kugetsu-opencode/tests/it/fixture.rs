@@ -1,0 +1,128 @@
+//! The real opencode in a home of its own, against a scripted model.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, Finish, RunRequest};
+use kugetsu_core::{AgentRunner as _, AgentSessionId};
+use kugetsu_opencode::{Environment, GuardProgram, OpencodeConfig, OpencodeRunner};
+use kugetsu_testkit::model::ScriptedModel;
+use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository, opencode_program};
+use tempfile::TempDir;
+use tokio_stream::StreamExt as _;
+
+/// Far more than anything here takes; nothing waits for it but a failing test.
+pub(crate) const BOUND: Duration = Duration::from_secs(120);
+
+pub(crate) struct Fixture {
+    pub(crate) runner: OpencodeRunner,
+    pub(crate) model: ScriptedModel,
+    pub(crate) repository: SampleRepository,
+    sandbox: OpencodeSandbox,
+    directory: TempDir,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(OpencodeConfig) -> OpencodeConfig) -> Self {
+        let model = ScriptedModel::start().await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let sandbox = OpencodeSandbox::new(&model.base_url()).unwrap();
+        let repository = SampleRepository::new(&directory.path().join("repository")).unwrap();
+        let config = change(config(&directory.path().join("state"), &sandbox));
+        Self { runner: OpencodeRunner::new(config).unwrap(), model, repository, sandbox, directory }
+    }
+
+    /// Another runner on the same state, as another process would have it.
+    pub(crate) fn another_runner(&self) -> OpencodeRunner {
+        OpencodeRunner::new(config(&self.state(), &self.sandbox)).unwrap()
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A worktree of the repository, by its real name.
+    pub(crate) fn worktree(&self, name: &str) -> PathBuf {
+        let path = self.directory.path().join("worktrees").join(name);
+        let path_text = path.to_str().unwrap();
+        self.repository.git(&["worktree", "add", "-q", "-b", name, path_text]).unwrap();
+        path.canonicalize().unwrap()
+    }
+
+    /// Runs to the end.
+    pub(crate) async fn run(&self, request: RunRequest) -> Told {
+        read(self.runner.start(request).await.unwrap()).await
+    }
+}
+
+fn config(state: &Path, sandbox: &OpencodeSandbox) -> OpencodeConfig {
+    OpencodeConfig::new(state)
+        .with_program(opencode_program())
+        .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_kugetsu-guard")))
+        .with_environment(sandbox.env().into_iter().collect::<Environment>())
+}
+
+/// All that a run told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) events: Vec<AgentEvent>,
+    pub(crate) error: Option<AgentError>,
+}
+
+/// Reads a run to its end.
+pub(crate) async fn read(mut run: AgentRun) -> Told {
+    let mut told = Told { events: Vec::new(), error: None };
+    let read = async {
+        while let Some(event) = run.events.next().await {
+            match event {
+                Ok(event) => told.events.push(event),
+                Err(error) => told.error = Some(error),
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, read).await.expect("the run does not end");
+    told
+}
+
+impl Told {
+    pub(crate) fn session(&self) -> AgentSessionId {
+        let Some(AgentEvent::SessionStarted { session }) = self.events.first() else {
+            panic!("the session does not come first: {self:?}")
+        };
+        session.clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let texts = self.events.iter().filter_map(|event| match event {
+            AgentEvent::Message { text } => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    pub(crate) fn finish(&self) -> &Finish {
+        match (self.events.last(), &self.error) {
+            (Some(AgentEvent::Finished(finish)), None) => finish,
+            _ => panic!("the run did not finish: {self:?}"),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> &kugetsu_core::Failure {
+        match self.finish() {
+            Finish::Failed { failure } => failure,
+            _ => panic!("the run did not fail: {self:?}"),
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.events.last(), Some(AgentEvent::Finished(Finish::Done)))
+    }
+}

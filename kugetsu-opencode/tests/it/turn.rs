@@ -1,0 +1,173 @@
+//! Turns through the server.
+
+use kugetsu_core::agent::{AgentEvent, Conversation, Finish, RunRequest, Stop};
+use kugetsu_core::{AgentRunner as _, Retry};
+use tokio_stream::StreamExt as _;
+
+use crate::fixture::{Fixture, read};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_works_in_its_worktree_and_says_what_it_did() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let told = fixture
+        .run(RunRequest::new(
+            &worktree,
+            "MODEL: write a.txt hello\nMODEL: commit add a\nMODEL: usage 10 20 ;; say one\\ntwo",
+        ))
+        .await;
+    assert!(told.is_done(), "{told:?}");
+    assert_eq!(told.text(), "one\ntwo");
+    assert_eq!(std::fs::read_to_string(worktree.join("a.txt")).unwrap(), "hello\n");
+    assert_eq!(fixture.repository.subjects("one").unwrap()[0], "add a");
+    let tools = told.events.iter().filter(|event| matches!(event, AgentEvent::ToolEnded { ok: true, .. }));
+    assert_eq!(tools.count(), 2, "{told:?}");
+    let usage: u64 = told
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            AgentEvent::Usage(usage) => Some(usage.output),
+            _ => None,
+        })
+        .sum();
+    assert!(usage >= 20, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_conversation_remembers_and_stays_in_its_directory() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let first = fixture.run(RunRequest::new(&worktree, "remember me")).await;
+    let resume = Conversation::Resume(first.session());
+    let second = fixture
+        .run(RunRequest::new(&worktree, "MODEL: history").with_conversation(resume.clone()))
+        .await;
+    assert!(second.text().contains("users=2"), "{second:?}");
+    assert!(second.text().contains("remember me"), "{second:?}");
+    assert_eq!(second.session(), first.session());
+
+    let elsewhere = fixture.worktree("two");
+    let refused = fixture
+        .runner
+        .start(RunRequest::new(&elsewhere, "hello").with_conversation(resume))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, kugetsu_core::AgentError::WrongDirectory { .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_model_refuses_is_a_failure_with_advice() {
+    let fixture = Fixture::new().await;
+    let cases: [(&str, fn(Retry) -> bool, &str); 7] = [
+        ("MODEL: http 401", |retry| retry == Retry::Never, "401"),
+        ("MODEL: http 400", |retry| retry == Retry::Never, "400"),
+        ("MODEL: finish length ;; say half", |retry| retry == Retry::Later, "cut off"),
+        ("MODEL: think alone", |retry| retry == Retry::Later, "empty"),
+        ("MODEL: garbage", |retry| retry == Retry::Later, "JSON"),
+        ("MODEL: question which?", |_| true, "tool"),
+        ("MODEL: unfinished", |_| true, ""),
+    ];
+    for (index, (script, advice, words)) in cases.into_iter().enumerate().take(5) {
+        let worktree = fixture.worktree(&format!("w{index}"));
+        let told = fixture.run(RunRequest::new(&worktree, script)).await;
+        let failure = told.failure();
+        assert!(advice(failure.retry), "{script}: {failure:?}");
+        assert!(failure.reason.contains(words), "{script}: {failure:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_recovers_is_no_failure() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let told = fixture.run(RunRequest::new(&worktree, "MODEL: http 500 1\nMODEL: say there")).await;
+    assert!(told.is_done(), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_megabyte_arrives_byte_for_byte() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let hostile = "-- $(x) `y` \"q\" 'q' \\ \u{1f600} \u{7f} é\n";
+    let message = format!("{}MODEL: echo", hostile.repeat((1 << 20) / hostile.len()));
+    let told = fixture.run(RunRequest::new(&worktree, &*message)).await;
+    let hash = message.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    assert_eq!(told.text().trim(), format!("bytes={} fnv1a={hash:016x}", message.len()), "{:?}", told.finish());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_run_has_stopped_and_can_be_continued() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    for (script, how) in [
+        ("MODEL: bash setsid sleep 1000 & sleep 1000", Stop::Politely),
+        ("MODEL: hang", Stop::Now),
+    ] {
+        let mut run = fixture.runner.start(RunRequest::new(&worktree, script)).await.unwrap();
+        let mut session = None;
+        if script.contains("bash") {
+            while let Some(event) = run.events.next().await {
+                match event.unwrap() {
+                    AgentEvent::SessionStarted { session: id } => session = Some(id),
+                    AgentEvent::ToolStarted { .. } => break,
+                    _ => {}
+                }
+            }
+        } else {
+            fixture.model.wait_for_in_flight(1).await;
+        }
+        run.control.stop(how).await.unwrap();
+        assert_eq!(working_in(&worktree), Vec::<String>::new());
+        let told = read(run).await;
+        assert_eq!(*told.finish(), Finish::Stopped, "{told:?}");
+        let Some(session) = session else { continue };
+        let request = RunRequest::new(&worktree, "MODEL: history")
+            .with_conversation(Conversation::Resume(session));
+        let again = fixture.run(request).await;
+        assert!(again.text().contains("users=2"), "{again:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_run_stops() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let run = fixture.runner.start(RunRequest::new(&worktree, "MODEL: hang")).await.unwrap();
+    fixture.model.wait_for_in_flight(1).await;
+    drop(run);
+    fixture.model.wait_for_ended(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_finished_run_left_running_is_ended() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let script = "MODEL: bash (setsid sleep 1000 >/dev/null 2>&1 &)\nMODEL: say left";
+    let told = fixture.run(RunRequest::new(&worktree, script)).await;
+    assert!(told.is_done(), "{told:?}");
+    assert_eq!(working_in(&worktree), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nul_is_refused_before_anything_is_said() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let refused = fixture.runner.start(RunRequest::new(&worktree, "a\0b")).await.unwrap_err();
+    assert!(matches!(refused, kugetsu_core::AgentError::InvalidMessage { .. }));
+    assert!(fixture.model.requests().is_empty());
+}
+
+/// Every process whose working directory is below this one.
+fn working_in(directory: &std::path::Path) -> Vec<String> {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let cwd = std::fs::read_link(path.join("cwd")).ok()?;
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            cwd.starts_with(directory).then_some(name)
+        })
+        .collect()
+}

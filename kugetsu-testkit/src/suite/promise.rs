@@ -1,6 +1,7 @@
+use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 
 /// How long one promise may take to show. Far more than any needs, even with a real agent on a busy
 /// machine: whoever takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -69,11 +70,7 @@ impl std::error::Error for Broken {}
 ///
 /// If the promise is not kept.
 #[doc(hidden)]
-pub fn hold<F: ?Sized, B: AsRef<Fixture<F>>>(
-    promises: &[Promise<F>],
-    name: &str,
-    fixture: impl Future<Output = B>,
-) {
+pub fn hold<F: ?Sized>(promises: &[Promise<F>], name: &str, fixture: impl Future<Output = Box<F>>) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.unwrap_or_else(|error| panic!("there is no runtime: {error}"));
     let promise = promises.iter().find(|promise| promise.name == name);
@@ -81,11 +78,89 @@ pub fn hold<F: ?Sized, B: AsRef<Fixture<F>>>(
     let kept = runtime.block_on(async {
         // The fixture goes away inside of the runtime, since it may have work for it.
         let fixture = fixture.await;
-        promise.check(&fixture.as_ref().0).await
+        promise.check(&fixture).await
     });
     // Blocking work that hangs must not hide what was found.
     runtime.shutdown_timeout(Duration::from_secs(10));
-    if let Err(broken) = kept {
+    if let Err(mut broken) = kept {
+        // The panic hook has told all of it.
+        broken.seen = broken.seen.chars().take(300).collect();
         panic!("{broken}");
     }
 }
+
+/// Does all of it at once, and returns what came of each, in their order.
+pub(super) async fn at_once<T: Send + 'static>(
+    work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
+    let mut came = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        match task.await {
+            Ok(value) => came.push(value),
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    came
+}
+
+/// Polls the future once, which says whether it has to wait.
+pub(super) async fn once<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+    let mut future = future;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// What the future panics with, as a text.
+async fn caught(future: impl Future<Output = ()>) -> Result<(), String> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(words(panic.as_ref()))),
+    })
+    .await
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}
+
+/// Lists a suite's promises once, as data and as the macro that makes tests of them.
+macro_rules! promises {
+    (
+        $(#[$doc:meta])*
+        macro $suite:ident of $module:ident for dyn $fixture:ident ($d:tt);
+        $(from $part:ident { $($name:ident,)+ })+
+    ) => {
+        /// The promises, in the order in which a backend author meets them best.
+        pub const PROMISES: &[$crate::suite::Promise<dyn $fixture>] = &[
+            $($($crate::suite::Promise {
+                name: stringify!($name),
+                check: |fixture| Box::pin($part::$name(fixture)),
+            },)+)+
+        ];
+
+        $(#[$doc])*
+        #[macro_export]
+        macro_rules! $suite {
+            ($d fixture:expr $d (,)?) => {
+                $($(
+                    #[test]
+                    fn $name() {
+                        $crate::suite::hold::<dyn $crate::suite::$fixture>(
+                            $crate::suite::$module::PROMISES,
+                            stringify!($name),
+                            async { ::std::boxed::Box::new($d fixture) as _ },
+                        );
+                    }
+                )+)+
+            };
+        }
+    };
+}
+pub(super) use promises;

@@ -1,0 +1,3 @@
+//! The suites, run against what core and the testkit have to offer themselves.
+
+mod memory;

@@ -5,9 +5,13 @@
 mod clock;
 pub mod engine;
 pub mod line;
+pub mod slots;
+pub mod sqlite;
 pub mod watch;
 
 pub use clock::{SystemChance, SystemClock};
 pub use engine::{Backends, Engine, StartError, Wait};
 pub use line::{Limits, Stage};
+pub use slots::{FileSlots, SlotLimits};
+pub use sqlite::SqliteStore;
 pub use watch::{Follower, WatchedStore};

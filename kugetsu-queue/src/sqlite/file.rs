@@ -1,0 +1,172 @@
+//! The file itself: made, recognised, brought to the newest format, connected to.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite_migration::{M, Migrations};
+
+use super::fault::Fault;
+use crate::slots::KernelLock;
+
+/// How long a call waits for another process's write.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `kuge`: says in the file's header whose it is.
+const APPLICATION: i32 = 0x6b75_6765;
+
+/// Every format so far, the oldest first. One that was released is never changed.
+static FORMATS: [M<'static>; FORMAT as usize] = [M::up(include_str!("migrations/0001.sql"))];
+
+/// The newest format, which is the one that is written.
+pub(super) const FORMAT: u32 = 1;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Reading,
+    Writing,
+}
+
+/// Connects to the store at `path`, which is made or brought to the newest format first.
+pub(super) fn connect(path: &Path, usage: Use) -> Result<Connection, Fault> {
+    if !path.try_exists()? {
+        make(path)?;
+    }
+    let mut connection = open(path)?;
+    if recognise(&connection)? < FORMAT {
+        upgrade(path, &mut connection)?;
+    }
+    if usage == Use::Reading {
+        connection.pragma_update(None, "query_only", true)?;
+    }
+    Ok(connection)
+}
+
+/// The format that the file has; a fault if it is newer than [`FORMAT`].
+pub(super) fn format(connection: &Connection) -> Result<u32, Fault> {
+    let found: i64 =
+        connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
+    let found = u32::try_from(found)
+        .map_err(|_| Fault::Damaged(format!("it names {found} as its format")))?;
+    if found > FORMAT {
+        return Err(Fault::Newer { found, known: FORMAT });
+    }
+    Ok(found)
+}
+
+/// Makes an empty store under another name and renames it, so that no half-made one is ever seen.
+fn make(path: &Path) -> Result<(), Fault> {
+    let directory = directory_of(path);
+    if !directory.try_exists()? {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let _gate = gate(path)?;
+    if path.try_exists()? {
+        return Ok(());
+    }
+    let unfinished = beside(path, ".new");
+    for leftover in [unfinished.clone(), beside(&unfinished, "-wal"), beside(&unfinished, "-shm")] {
+        match fs::remove_file(&leftover) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let mut connection = open(&unfinished)?;
+    connection.pragma_update(None, "application_id", APPLICATION)?;
+    migrate(&mut connection)?;
+    // Remembered by the file. Whoever opens it never has to change it while others read.
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error)?;
+    File::open(&unfinished)?.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+/// Brings the file to the newest format, one process at a time: a migration decides what to do
+/// before its transaction begins.
+fn upgrade(path: &Path, connection: &mut Connection) -> Result<(), Fault> {
+    let _gate = gate(path)?;
+    if format(connection)? < FORMAT {
+        migrate(connection)?;
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
+    Migrations::from_slice(&FORMATS).to_latest(connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => Fault::Sqlite(err),
+        other => Fault::Damaged(format!("it cannot be brought to format {FORMAT} ({other})")),
+    })
+}
+
+fn open(path: &Path) -> Result<Connection, Fault> {
+    // Without the flag that lets SQLite make the file: it would be made with the umask's mode.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// The file's format, if it is a store of ours at all.
+fn recognise(connection: &Connection) -> Result<u32, Fault> {
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let found = format(connection)?;
+    if application != APPLICATION || found == 0 {
+        return Err(Fault::Damaged("it is empty, or not a store of kugetsu".into()));
+    }
+    Ok(found)
+}
+
+/// The right to make the file or to change its format, for one process at a time.
+fn gate(path: &Path) -> Result<KernelLock, Fault> {
+    let mut lock = KernelLock::open(&beside(path, ".lock"))?;
+    let start = Instant::now();
+    while !lock.try_take()? {
+        if start.elapsed() > PATIENCE {
+            let error = io::Error::new(
+                io::ErrorKind::TimedOut,
+                "another process has been making or converting the file for 10 s",
+            );
+            return Err(error.into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(lock)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_leads_to_the_next() {
+        assert!(Migrations::from_slice(&FORMATS).validate().is_ok());
+    }
+}

@@ -1,0 +1,58 @@
+//! The store in one `SQLite` file: tasks, events, sessions, the inbox of notices, and cursors.
+//!
+//! # Promises
+//!
+//! * What a call has written is there after a crash of the process, of the machine or of its power
+//!   once the call has returned (`WAL`, `synchronous=FULL`). A call that was interrupted has written
+//!   all or nothing.
+//! * Any number of processes may use the same file at once. A write waits up to 10 s for another
+//!   one's, then fails with [`Retry::Later`](kugetsu_core::Retry::Later).
+//! * A file of a newer format is refused, also when another process brings it to a newer format
+//!   while it is open here. One of an older format is brought to this one when it is opened.
+//! * A damaged file is an error that says so. It is never taken for an empty store.
+//! * A future that is dropped half-way may still have written. Whoever must know reads again.
+//!
+//! Documents are read tolerantly: fields that this version does not know are ignored, and lost when
+//! it writes the same task or session again. Events and notices are never written again.
+
+mod cursors;
+mod database;
+mod events;
+mod fault;
+mod file;
+mod notices;
+mod sessions;
+mod tasks;
+
+use std::path::{Path, PathBuf};
+
+use kugetsu_core::StoreError;
+
+use database::Database;
+pub use notices::{Notices, StoredNotice};
+
+/// Tasks, events, sessions, notices and cursors in one `SQLite` file.
+///
+/// See the [module](self) for what it promises. Its methods need a tokio runtime.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    database: Database,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`, or makes it there: the file with mode 0600, and its directory with
+    /// mode 0700 if there is none. A crash while it is made leaves none.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let database = Database::new(path.into());
+        database
+            .ready()
+            .await
+            .map_err(|fault| fault.into_store_error(database.path(), "open the store"))?;
+        Ok(Self { database })
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
+}

@@ -1,1 +1,51 @@
 //! git worktrees for kugetsu: one bare clone a repository, one worktree an issue.
+//!
+//! [`GitWorktrees`] keeps everything below two directories of its own and never touches a checkout
+//! of the operator's:
+//!
+//! ```text
+//! <repositories>/github.com/acme/widgets.git     a bare clone that kugetsu owns
+//! <worktrees>/github.com-acme-widgets-42         the worktree of issue 42, on the branch fix/issue-42
+//! ```
+//!
+//! Both are ordinary git: `git worktree list`, `git fsck` and whatever an agent does in its worktree
+//! work as usual. Remote branches are `refs/remotes/origin/*`, so that a fetch never moves a branch
+//! that an agent works on.
+//!
+//! # Who does what
+//!
+//! The user's own `git` talks to the network, with the user's credential helpers, ssh agent and
+//! proxies, and writes large trees. libgit2 does references and inspection; it starts no program,
+//! whatever is configured. The few files of a worktree's administration are written here, complete
+//! and then renamed into place, so that a crash leaves a worktree or none.
+//!
+//! # What an agent cannot make us run
+//!
+//! Agents may write their worktree and, since worktrees share it, the clone's configuration. So each
+//! `git` that is started here gets a git directory of its own, made for this one command, which
+//! borrows only the clone's objects: it sees the user's configuration and ours, and no hook, filter,
+//! file system monitor, credential helper, proxy or include from the clone or from a worktree.
+
+#![warn(missing_docs, unreachable_pub)]
+
+mod adopt;
+mod blocking;
+mod clone;
+mod delete;
+mod entry;
+mod fault;
+mod git;
+mod inspect;
+mod list;
+mod lock;
+mod prepare;
+mod provider;
+mod remove;
+mod scratch;
+mod site;
+mod source;
+mod stale;
+mod standing;
+
+pub use provider::GitWorktrees;
+pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};

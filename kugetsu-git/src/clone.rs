@@ -1,0 +1,323 @@
+//! The clones: one bare repository for each repository, brought up to date before a new worktree.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use git2::{Oid, Repository, RepositoryInitOptions};
+use kugetsu_core::{RepoRef, Retry, WorktreeError};
+
+use crate::blocking::blocking;
+use crate::delete::delete;
+use crate::fault::{self, Doing, backend};
+use crate::git::Git;
+use crate::lock::Lock;
+use crate::scratch::{FETCH, Reference, Scratch, make_directory};
+use crate::site::beside;
+use crate::source::Source;
+
+/// What follows the remote: its branches and tags.
+const FOLLOWED: [&str; 2] = ["refs/remotes/origin/*", "refs/tags/*"];
+pub(crate) const REMOTE: &str = "refs/remotes/origin/";
+const REMOTE_HEAD: &str = "refs/remotes/origin/HEAD";
+
+/// Who fetched when, in the order of asking: whoever asked before another's fetch began need not
+/// fetch again.
+#[derive(Debug, Default)]
+pub(crate) struct Fetches {
+    next: AtomicU64,
+    begun: Mutex<HashMap<PathBuf, u64>>,
+}
+
+impl Fetches {
+    fn turn(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn begun_after(&self, clone: &Path, asked: u64) -> bool {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.get(clone).is_some_and(|begun| *begun > asked)
+    }
+
+    fn succeeded(&self, clone: PathBuf, begun: u64) {
+        let mut all = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(clone, begun);
+    }
+}
+
+/// Brings the clone up to date, or makes it. One process or task at a time does; a crash leaves the
+/// clone as it was, or none.
+pub(crate) async fn refresh(
+    git: &Git,
+    fetches: &Fetches,
+    repository: &RepoRef,
+    clone: PathBuf,
+    source: Source,
+) -> Result<(), WorktreeError> {
+    let asked = fetches.turn();
+    let lock = lock(clone.clone()).await?;
+    if fetches.begun_after(&clone, asked) {
+        return Ok(());
+    }
+    let begun = fetches.turn();
+    let ready = {
+        let (lock, clone, source) = (lock.clone(), clone.clone(), source.clone());
+        blocking(move || get_ready(&lock, &clone, &source)).await?
+    };
+    let head = fetch(git, repository, &source, &ready.scratch, &lock).await;
+    {
+        let (lock, clone) = (lock.clone(), clone.clone());
+        blocking(move || {
+            let _held = lock;
+            let target = ready.target.clone();
+            let done = head.and_then(|head| take_over(&clone, &source, &ready, head.as_deref()));
+            if done.is_err() && target != clone {
+                // It is swept before the next try, if this fails.
+                let _ = delete(&target);
+            }
+            done
+        })
+        .await?;
+    }
+    fetches.succeeded(clone, begun);
+    Ok(())
+}
+
+async fn lock(clone: PathBuf) -> Result<Arc<Lock>, WorktreeError> {
+    blocking(move || {
+        let path = beside(&clone, "lock");
+        let doing = || format!("lock {}", path.display());
+        make_directory(path.parent().unwrap_or(&path)).doing(doing)?;
+        Lock::wait(&path).doing(doing).map(Arc::new)
+    })
+    .await
+}
+
+/// All that a fetch needs.
+struct Ready {
+    /// The clone, or the new one that is not in its place yet.
+    target: PathBuf,
+    scratch: Scratch,
+    /// What the remote's branches and tags were.
+    before: BTreeMap<String, Oid>,
+}
+
+fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, WorktreeError> {
+    let (new, scratch) = (beside(clone, "new"), beside(clone, "fetch"));
+    for left_over in [&new, &scratch] {
+        delete(left_over).doing(|| format!("delete {}", left_over.display()))?;
+    }
+    let target = if fs::symlink_metadata(clone).is_ok() {
+        clone.to_owned()
+    } else {
+        initialise(&new)?;
+        new
+    };
+    let repository = open(&target)?;
+    let before = followed(&repository).doing(|| format!("read {}", target.display()))?;
+    let seeds: Vec<Reference> = before.iter().map(|(name, id)| (name.clone(), *id)).collect();
+    let scratch = Scratch::make(scratch, &target, &seeds, Some(source))?;
+    Ok(Ready { target, scratch, before })
+}
+
+/// Opens a clone for reading and for its references; runs nothing that is configured in it.
+pub(crate) fn open(clone: &Path) -> Result<Repository, WorktreeError> {
+    Repository::open_bare(clone).or_else(|error| {
+        if error.code() == git2::ErrorCode::NotFound && fs::symlink_metadata(clone).is_ok() {
+            return Err(WorktreeError::InTheWay {
+                path: clone.to_owned(),
+                why: "it is no bare repository, and a clone belongs there; move it away".into(),
+            });
+        }
+        Err(error).doing(|| format!("open the clone {}", clone.display()))
+    })
+}
+
+fn initialise(path: &Path) -> Result<(), WorktreeError> {
+    let doing = || format!("make {}", path.display());
+    make_directory(path).doing(doing)?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false).no_reinit(true).initial_head("main");
+    Repository::init_opts(path, &options).doing(doing)?;
+    Ok(())
+}
+
+fn followed(repository: &Repository) -> Result<BTreeMap<String, Oid>, git2::Error> {
+    let odb = repository.odb()?;
+    let mut all = BTreeMap::new();
+    for glob in FOLLOWED {
+        for reference in repository.references_glob(glob)? {
+            let reference = reference?;
+            let (Ok(name), Some(target)) = (reference.name(), reference.target()) else { continue };
+            if odb.exists(target) {
+                all.insert(name.to_owned(), target);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Fetches, and asks for the name of the remote's default branch.
+async fn fetch(
+    git: &Git,
+    repository: &RepoRef,
+    source: &Source,
+    scratch: &Scratch,
+    lock: &Lock,
+) -> Result<Option<String>, WorktreeError> {
+    let told = |what: &str| format!("{what} {repository} from {source}");
+    let fetch = [
+        "fetch",
+        "--quiet",
+        "--prune",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--update-shallow",
+        "--end-of-options",
+        "origin",
+    ];
+    let said = git.run(scratch, &scratch.path, &[], &fetch, lock).await?;
+    if !said.success {
+        return Err(fault::refused(&repository.to_string(), &told("fetch"), &said.fault));
+    }
+    let ask = ["ls-remote", "--quiet", "--symref", "--end-of-options", "origin", "HEAD"];
+    let said = git.run(scratch, &scratch.path, &[], &ask, lock).await?;
+    if !said.success {
+        return Err(fault::refused(
+            &repository.to_string(),
+            &told("ask for the default branch of"),
+            &said.fault,
+        ));
+    }
+    let head = said.out.lines().find_map(|line| {
+        line.strip_prefix("ref: ")?.strip_suffix("\tHEAD")?.trim().strip_prefix("refs/heads/")
+    });
+    Ok(head.map(str::to_owned))
+}
+
+/// Takes over what was fetched, and puts a new clone into its place.
+fn take_over(
+    clone: &Path,
+    source: &Source,
+    ready: &Ready,
+    head: Option<&str>,
+) -> Result<(), WorktreeError> {
+    let Ready { target, scratch, before } = ready;
+    let doing = || format!("update the clone {}", clone.display());
+    let shallow = scratch.path.join("shallow");
+    if fs::symlink_metadata(&shallow).is_ok() {
+        fs::rename(&shallow, target.join("shallow")).doing(doing)?;
+    }
+    let repository = open(target)?;
+    let after = fetched(&scratch.path).doing(doing)?;
+    follow(&repository, before, &after).doing(doing)?;
+    point_head(&repository, head).doing(doing)?;
+    point_remote(&repository, source).doing(doing)?;
+    if target != clone {
+        fs::rename(target, clone).doing(doing)?;
+    }
+    Ok(())
+}
+
+fn fetched(scratch: &Path) -> Result<BTreeMap<String, Oid>, git2::Error> {
+    let repository = Repository::open_bare(scratch)?;
+    let mut all = BTreeMap::new();
+    for reference in repository.references()? {
+        let reference = reference?;
+        if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {
+            all.insert(name.to_owned(), target);
+        }
+    }
+    Ok(all)
+}
+
+/// Moves what follows the remote from `before` to `after`. What somebody else has moved meanwhile,
+/// such as an agent that pushed, is newer than what was fetched and stays.
+fn follow(
+    repository: &Repository,
+    before: &BTreeMap<String, Oid>,
+    after: &BTreeMap<String, Oid>,
+) -> Result<(), git2::Error> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed: Vec<&String> =
+        names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
+    let odb = repository.odb()?;
+    let untouched = |name: &str| {
+        let now = repository.find_reference(name).ok().and_then(|reference| reference.target());
+        now.filter(|target| odb.exists(*target)) == before.get(name).copied()
+    };
+    // A branch that is gone may be where a directory of branches belongs now.
+    for name in changed.iter().filter(|name| !after.contains_key(**name)) {
+        if untouched(name) {
+            repository.find_reference(name)?.delete()?;
+        }
+    }
+    for name in changed {
+        if let Some(target) = after.get(name)
+            && untouched(name)
+        {
+            repository.reference(name, *target, true, "kugetsu: fetch")?;
+        }
+    }
+    Ok(())
+}
+
+fn point_head(repository: &Repository, head: Option<&str>) -> Result<(), git2::Error> {
+    match head {
+        Some(head) => {
+            let target = format!("{REMOTE}{head}");
+            repository.reference_symbolic(REMOTE_HEAD, &target, true, "kugetsu: fetch")?;
+            // The clone's own HEAD is checked out nowhere; tools take it for the default branch.
+            repository.set_head(&format!("refs/heads/{head}"))
+        }
+        None => match repository.find_reference(REMOTE_HEAD) {
+            Ok(mut reference) => reference.delete(),
+            Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Says in the clone where it comes from, for the agents' pushes; agents can change it.
+fn point_remote(repository: &Repository, source: &Source) -> Result<(), git2::Error> {
+    let mut config = repository.config()?.open_level(git2::ConfigLevel::Local)?;
+    for (name, value) in [("remote.origin.url", source.as_str()), ("remote.origin.fetch", FETCH)] {
+        if config.get_string(name).ok().as_deref() != Some(value) {
+            config.remove_multivar(name, ".*").or_else(ignore_missing)?;
+            config.set_str(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn ignore_missing(error: git2::Error) -> Result<(), git2::Error> {
+    if error.code() == git2::ErrorCode::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// The name of the remote's default branch, as it was when last fetched.
+pub(crate) fn default_branch(repository: &Repository) -> Option<String> {
+    let reference = repository.find_reference(REMOTE_HEAD).ok()?;
+    let target = reference.symbolic_target().ok()??;
+    target.strip_prefix(REMOTE).map(str::to_owned)
+}
+
+/// Whether the clone has any branch of the remote.
+pub(crate) fn has_branches(repository: &Repository) -> Result<bool, WorktreeError> {
+    let doing = || format!("read {}", repository.path().display());
+    let mut all = repository.references_glob(FOLLOWED[0]).doing(doing)?;
+    Ok(all.any(|reference| reference.is_ok_and(|reference| reference.target().is_some())))
+}
+
+/// The commit that a reference is at; `None` if there is no such reference.
+pub(crate) fn commit_at(repository: &Repository, name: &str) -> Result<Option<Oid>, WorktreeError> {
+    match repository.find_reference(name) {
+        Ok(reference) => match reference.peel_to_commit() {
+            Ok(commit) => Ok(Some(commit.id())),
+            Err(error) => Err(backend(format!("read {name}"), Retry::Never, error)),
+        },
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(error) if error.code() == git2::ErrorCode::InvalidSpec => Ok(None),
+        Err(error) => Err(error).doing(|| format!("read {name}")),
+    }
+}

@@ -1,0 +1,277 @@
+//! Making a worktree, or finding the one that is there.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use git2::{Oid, Repository};
+use kugetsu_core::{Retry, Worktree, WorktreeError, WorktreeSpec};
+
+use crate::adopt::adopt;
+use crate::blocking::blocking;
+use crate::clone::{self, REMOTE};
+use crate::delete::delete;
+use crate::entry::{self, Record};
+use crate::fault::{Doing, backend};
+use crate::lock::Lock;
+use crate::provider::GitWorktrees;
+use crate::scratch::{Scratch, make_directory};
+use crate::site::Site;
+use crate::stale;
+use crate::standing::{Standing, in_the_way, standing};
+
+pub(crate) async fn prepare(
+    worktrees: &GitWorktrees,
+    spec: &WorktreeSpec,
+) -> Result<Worktree, WorktreeError> {
+    let (site, lock) = {
+        let (roots, issue) = (worktrees.roots.clone(), spec.issue.clone());
+        blocking(move || {
+            let site = Site::new(&roots.make()?, &issue);
+            let lock = lock(&site)?;
+            Ok((Arc::new(site), Arc::new(lock)))
+        })
+        .await?
+    };
+    let found = {
+        let (site, lock) = (site.clone(), lock.clone());
+        blocking(move || find(&lock, &site)).await?
+    };
+    if let Some(worktree) = found {
+        return Ok(worktree);
+    }
+    let repository = spec.issue.repository();
+    let refreshed = match worktrees.sources.source(repository) {
+        Ok(source) => {
+            let clone = site.clone.clone();
+            clone::refresh(&worktrees.git, &worktrees.fetches, repository, clone, source).await
+        }
+        Err(error) => Err(WorktreeError::NoRepository {
+            repository: repository.to_string(),
+            why: error.to_string(),
+        }),
+    };
+    let plan = {
+        let (site, lock, base) = (site.clone(), lock.clone(), spec.base.clone());
+        blocking(move || plan(&lock, &site, base, refreshed)).await?
+    };
+    if let Some(scratch) = &plan.checkout {
+        let index = site.new_entry().join("index");
+        let (commit, tree) = (plan.commit.to_string(), site.new_tree());
+        let places = [("GIT_INDEX_FILE", index.as_path()), ("GIT_WORK_TREE", tree.as_path())];
+        let arguments = ["read-tree", "--reset", "-u", &commit];
+        let said = worktrees.git.run(scratch, &tree, &places, &arguments, &lock).await?;
+        if !said.success {
+            let operation = format!("check out {commit} for {}", spec.issue);
+            return Err(backend(operation, Retry::Later, said.fault));
+        }
+    }
+    blocking(move || finish(&lock, &site, &plan)).await
+}
+
+/// Waits until nobody else makes or removes the worktree.
+pub(crate) fn lock(site: &Site) -> Result<Lock, WorktreeError> {
+    let path = site.lock();
+    Lock::wait(&path).doing(|| format!("lock {}", path.display()))
+}
+
+/// The worktree that is there, with its administration complete.
+fn find(_held: &Lock, site: &Site) -> Result<Option<Worktree>, WorktreeError> {
+    sweep(site)?;
+    match standing(site)? {
+        Standing::Worktree => {
+            entry::mend(site)?;
+            entry::write_link(site, &site.tree)
+                .doing(|| format!("write {}", site.tree.join(".git").display()))?;
+            stale::sweep(site);
+            Ok(Some(worktree(site)))
+        }
+        Standing::Replaced(why) => Err(in_the_way(&site.tree, &why)),
+        Standing::Foreign(path, why) => Err(in_the_way(&path, &why)),
+        Standing::Nothing | Standing::Entry | Standing::Tree => Ok(None),
+    }
+}
+
+/// Deletes what an earlier making or removing has left behind.
+pub(crate) fn sweep(site: &Site) -> Result<(), WorktreeError> {
+    for left_over in [site.new_tree(), site.old_tree(), site.new_entry(), site.scratch()] {
+        delete(&left_over).doing(|| format!("delete {}", left_over.display()))?;
+    }
+    Ok(())
+}
+
+/// The worktree as it is on disk.
+pub(crate) fn worktree(site: &Site) -> Worktree {
+    let branch = entry::branch(&site.entry()).unwrap_or_else(|| site.issue.branch());
+    Worktree::new(site.issue.clone(), &site.tree, branch, &site.clone)
+}
+
+/// What is to be made.
+struct Plan {
+    /// The commit that the branch is at.
+    commit: Oid,
+    /// With which git directory its files are checked out; `None` if they are there.
+    checkout: Option<Scratch>,
+}
+
+fn plan(
+    _held: &Lock,
+    site: &Site,
+    base: Option<String>,
+    refreshed: Result<(), WorktreeError>,
+) -> Result<Plan, WorktreeError> {
+    let branch = site.branch();
+    let repository = match (refreshed, clone::open(&site.clone)) {
+        (Ok(()), repository) => repository?,
+        // Without the remote there is still the branch, with all that was done on it.
+        (Err(_), Ok(repository)) if clone::commit_at(&repository, &branch)?.is_some() => repository,
+        (Err(error), _) => return Err(error),
+    };
+    not_elsewhere(site)?;
+    let known = Record::read(&site.entry());
+    let start = Start::find(&repository, site, base, known)?;
+    let commit = match clone::commit_at(&repository, &branch)? {
+        Some(commit) => commit,
+        None => start.branch_from(&repository, site)?,
+    };
+    let doing = || format!("make the worktree of {}", site.issue);
+    rescue(&repository, site).doing(doing)?;
+    let standing = standing(site)?;
+    let new_entry = site.new_entry();
+    make_directory(&new_entry).doing(doing)?;
+    entry::write(site, &new_entry, &start.record).doing(doing)?;
+    if standing == Standing::Tree {
+        return Ok(Plan { commit, checkout: None });
+    }
+    make_directory(&site.new_tree()).doing(doing)?;
+    let scratch = Scratch::make(site.scratch(), &site.clone, &[], None)?;
+    Ok(Plan { commit, checkout: Some(scratch) })
+}
+
+/// Where the work starts from.
+struct Start {
+    record: Record,
+    commit: Option<Oid>,
+    /// The branch that was looked for.
+    wanted: String,
+}
+
+impl Start {
+    fn find(
+        repository: &Repository,
+        site: &Site,
+        base: Option<String>,
+        known: Option<Record>,
+    ) -> Result<Self, WorktreeError> {
+        if let Some(record) =
+            known.filter(|known| known.issue == site.issue && known.base.is_some())
+            && clone::commit_at(repository, &site.branch())?.is_some()
+        {
+            return Ok(Self { record, commit: None, wanted: String::new() });
+        }
+        let base = base.or_else(|| clone::default_branch(repository));
+        let commit = match &base {
+            Some(base) => clone::commit_at(repository, &format!("{REMOTE}{base}"))?,
+            None => None,
+        };
+        let wanted = base.clone().unwrap_or_else(|| "HEAD".into());
+        let base = base.filter(|_| commit.is_some());
+        Ok(Self { record: Record::new(site.issue.clone(), base, commit), commit, wanted })
+    }
+
+    /// Makes the branch: from the remote's branch of the same name, so that its commits are gone on
+    /// with rather than pushed over; else from the base.
+    fn branch_from(&self, repository: &Repository, site: &Site) -> Result<Oid, WorktreeError> {
+        let there = clone::commit_at(repository, &format!("{REMOTE}{}", site.issue.branch()))?;
+        let Some(commit) = there.or(self.commit) else {
+            let name = site.issue.repository().to_string();
+            if !clone::has_branches(repository)? {
+                return Err(WorktreeError::NoRepository {
+                    repository: name,
+                    why: "it has no commits to start from; push a first one".into(),
+                });
+            }
+            return Err(WorktreeError::NoBaseBranch {
+                repository: name,
+                branch: self.wanted.clone(),
+            });
+        };
+        repository
+            .reference(&site.branch(), commit, false, "kugetsu: start the issue")
+            .doing(|| format!("make the branch {}", site.issue.branch()))?;
+        Ok(commit)
+    }
+}
+
+/// Fails if the issue's branch is checked out in another worktree: two would move one branch.
+fn not_elsewhere(site: &Site) -> Result<(), WorktreeError> {
+    let Ok(entries) = fs::read_dir(site.clone.join("worktrees")) else { return Ok(()) };
+    for other in entries.flatten().map(|entry| entry.path()) {
+        if other == site.entry() || entry::branch(&other) != Some(site.issue.branch()) {
+            continue;
+        }
+        if let Ok(Some(place)) = entry::place(&other)
+            && fs::symlink_metadata(&place).is_ok()
+        {
+            let why = format!(
+                "the branch {} of {} is checked out there; check out another branch in it",
+                site.issue.branch(),
+                site.issue
+            );
+            return Err(WorktreeError::InTheWay { path: place, why });
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the commit that a lost worktree was at, if no branch has it.
+fn rescue(repository: &Repository, site: &Site) -> Result<(), git2::Error> {
+    let entry = site.entry();
+    if entry::branch(&entry).as_deref() != Some("HEAD") {
+        return Ok(());
+    }
+    let Some(commit) = entry::head(repository, &entry) else { return Ok(()) };
+    if repository.find_commit(commit).is_err() {
+        return Ok(());
+    }
+    let name = format!("refs/kugetsu/rescue/{}/{commit}", site.stem);
+    repository.reference(&name, commit, true, "kugetsu: the worktree's directory is gone")?;
+    Ok(())
+}
+
+/// Puts what was made into its place: first the administration, which git is told to leave alone,
+/// then the files.
+fn finish(_held: &Lock, site: &Site, plan: &Plan) -> Result<Worktree, WorktreeError> {
+    let (entry, new_tree) = (site.entry(), site.new_tree());
+    if plan.checkout.is_none() {
+        adopt(site, plan.commit)?;
+        return Ok(worktree(site));
+    }
+    let doing = || format!("put the worktree of {} into its place", site.issue);
+    entry::write_link(site, &new_tree).doing(doing)?;
+    entry::lock(&site.new_entry()).doing(doing)?;
+    place_entry(site).doing(doing)?;
+    if let Err(error) = fs::rename(&new_tree, &site.tree) {
+        return Err(match delete(&entry) {
+            Ok(()) if is_there(&site.tree) => in_the_way(&site.tree, &error.to_string()),
+            _ => backend(doing(), Retry::Later, error),
+        });
+    }
+    entry::unlock(&entry).doing(doing)?;
+    Ok(worktree(site).with_created(true))
+}
+
+/// Moves the new administration to where git looks for it; an old one is of a worktree whose
+/// directory is gone.
+pub(crate) fn place_entry(site: &Site) -> std::io::Result<()> {
+    let entry = site.entry();
+    if let Some(all) = entry.parent() {
+        make_directory(all)?;
+    }
+    delete(&entry)?;
+    fs::rename(site.new_entry(), &entry)
+}
+
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}

@@ -27,6 +27,7 @@ pub(crate) struct Process {
 struct Stat {
     process: Process,
     parent: i32,
+    session: i32,
     zombie: bool,
 }
 
@@ -61,6 +62,11 @@ impl Process {
         fs::read(self.file("environ")).is_ok_and(|environ| {
             environ.split(|&byte| byte == 0).any(|entry| entry == marker.entry())
         })
+    }
+
+    /// The kernel's session that the process is in: who left its parent's is on its own.
+    pub(crate) fn session(self) -> Option<i32> {
+        stat(self.pid).filter(|stat| stat.process == self).map(|stat| stat.session)
     }
 
     /// Whether the process works below the directory, or was started there.
@@ -202,6 +208,7 @@ fn parse_stat(pid: i32, stat: &str) -> Option<Stat> {
     Some(Stat {
         process: Process { pid, start: fields.get(19)?.parse().ok()? },
         parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
         zombie: matches!(state, "Z" | "X" | "x"),
     })
 }
@@ -224,6 +231,7 @@ mod tests {
         let stat = parse_stat(42, line).unwrap();
         assert_eq!(stat.process, Process { pid: 42, start: 987_654 });
         assert_eq!(stat.parent, 7);
+        assert_eq!(stat.session, 42);
         assert!(!stat.zombie);
     }
 

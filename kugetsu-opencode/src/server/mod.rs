@@ -64,11 +64,13 @@ impl Server {
         self.death.borrow().clone()
     }
 
-    /// Everything that the server has started, without the server itself.
+    /// Whatever its tools have started. Each tool is in a session of its own; what is in the
+    /// server's are its own helpers, which it needs to the end of their work.
     pub(crate) fn tools(&self) -> Vec<Process> {
-        let Some(guard) = self.guard else { return Vec::new() };
-        let own = self.own();
-        proc::descendants(guard.pid).into_iter().filter(|process| Some(*process) != own).collect()
+        let (Some(guard), Some(own)) = (self.guard, self.own()) else { return Vec::new() };
+        let servers = own.session();
+        let descendants = proc::descendants(guard.pid).into_iter();
+        descendants.filter(|process| process.session() != servers).collect()
     }
 
     /// The memory of the server's own process, in bytes.

@@ -3,4 +3,5 @@
 
 mod fixture;
 mod guard;
+mod sessions;
 mod turn;

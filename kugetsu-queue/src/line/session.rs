@@ -29,8 +29,7 @@ pub(super) struct Ready {
 impl Ready {
     /// Records what the session is doing.
     pub(super) async fn set_state(&mut self, line: &Line, state: SessionState) -> Result<(), Halt> {
-        self.record.state = state;
-        line.put(&mut self.record).await.at(Stage::Session)
+        line.amend(&mut self.record, |record| record.state = state).await.at(Stage::Session)
     }
 
     /// Records the agent's id of the session, which it tells only when it runs.
@@ -38,8 +37,9 @@ impl Ready {
         if self.record.agent_session.as_ref() == Some(&id) {
             return Ok(());
         }
-        self.record.agent_session = Some(id);
-        line.put(&mut self.record).await.at(Stage::Session)
+        line.amend(&mut self.record, |record| record.agent_session = Some(id.clone()))
+            .await
+            .at(Stage::Session)
     }
 }
 
@@ -235,6 +235,24 @@ impl Line {
 
     async fn find(&self, kind: &SessionKind) -> Result<Option<Session>, SessionError> {
         Ok(self.sessions.find(&SessionQuery::of(kind.clone())).await?.pop())
+    }
+
+    /// Changes what is stored, also if somebody else has changed another part of it meanwhile.
+    async fn amend(
+        &self,
+        record: &mut Session,
+        change: impl Fn(&mut Session) + Send,
+    ) -> Result<(), SessionError> {
+        loop {
+            change(record);
+            match self.put(record).await {
+                Err(SessionError::Conflict { kind }) => match self.find(&kind).await? {
+                    Some(theirs) => *record = theirs,
+                    None => return Err(SessionError::Conflict { kind }),
+                },
+                other => return other,
+            }
+        }
     }
 
     async fn put(&self, record: &mut Session) -> Result<(), SessionError> {

@@ -27,14 +27,17 @@
 //! |---|---|---|---|
 //! | [`TaskStore`](kugetsu_core::TaskStore) | [`TaskStoreFixture`] | `task_store_suite!` | [`tasks::PROMISES`] |
 //! | [`SessionStore`](kugetsu_core::SessionStore) | [`SessionStoreFixture`] | `session_store_suite!` | [`sessions::PROMISES`] |
+//! | [`AgentRunner`](kugetsu_core::AgentRunner) | [`AgentRunnerFixture`] | `agent_runner_suite!` | [`agents::PROMISES`] |
 //! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_suite!` | [`slots::PROMISES`] |
 
+pub mod agents;
 mod promise;
 mod sample;
 pub mod sessions;
 pub mod slots;
 pub mod tasks;
 
+pub use agents::{AgentRunnerFixture, Deed};
 #[doc(hidden)]
 pub use promise::hold;
 pub use promise::{Broken, Promise};

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 /// How long one promise may take to show. Far more than any needs, even with a real agent on a busy
 /// machine: whoever takes longer hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -24,7 +24,7 @@ pub struct Promise<F: ?Sized> {
 
 impl<F: ?Sized> Promise<F> {
     /// Checks the promise, and says what was seen instead if it is not kept. One that takes longer
-    /// than a minute to show is not kept.
+    /// than three minutes to show is not kept.
     ///
     /// Needs a tokio runtime with its timer on. The fixture has to be a fresh one: promises write
     /// what they like into it. A promise that is not kept also tells the process's panic hook.

@@ -73,8 +73,10 @@ mod script;
 mod serve;
 mod server;
 mod stage;
+mod voice;
 mod wire;
 
 pub use conversation::{Message, Role};
 pub use record::{Ended, Recorded};
 pub use server::ScriptedModel;
+pub(crate) use voice::{Reply, Voice};

@@ -1,3 +1,4 @@
 //! The suites, run against what core and the testkit have to offer themselves.
 
+mod agent;
 mod memory;

@@ -56,8 +56,11 @@ pub(crate) fn write(site: &Site, entry: &Path, record: &Record) -> io::Result<()
     put(&entry.join(RECORD), &serde_json::to_vec(record).map_err(io::Error::other)?)
 }
 
-/// Writes the link in the worktree at `tree`.
+/// Writes the link in the worktree at `tree`, unless it is there.
 pub(crate) fn write_link(site: &Site, tree: &Path) -> io::Result<()> {
+    if read_link(tree)? == Link::To(site.entry()) {
+        return Ok(());
+    }
     put(&tree.join(".git"), &line(b"gitdir: ", &site.entry()))
 }
 

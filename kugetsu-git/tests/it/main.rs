@@ -1,0 +1,13 @@
+//! Worktrees over real git repositories, in temporary directories.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod crash;
+mod damage;
+mod ground;
+mod hostile;
+mod inspect;
+mod prepare;
+mod remote;
+mod remove;
+mod source;
+mod together;

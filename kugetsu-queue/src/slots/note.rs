@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::process::Process;
 
 /// The most that is kept of a holder's words, in bytes.
-const WORDS: usize = 400;
+const WORDS: usize = 32 * 1024;
+
+/// The longest note, in bytes: JSON needs six for some characters.
+const NOTE: u64 = 200 * 1024;
 
 /// Who took a slot, as one line of JSON. It holds only as long as the lock is held: nobody wipes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,13 +41,15 @@ impl Note {
 
     /// The note, and when it was written; `None` if there is none that can be read.
     pub(super) fn read(file: &File) -> Option<(Self, Option<Timestamp>)> {
-        let mut text = [0; 4096];
-        let length = file.read_at(&mut text, 0).ok()?;
-        let line = text.get(..length)?.split(|byte| *byte == b'\n').next()?;
+        let about = file.metadata().ok()?;
+        let mut text = vec![0; usize::try_from(about.len().min(NOTE)).ok()?];
+        file.read_exact_at(&mut text, 0).ok()?;
+        let line = text.split(|byte| *byte == b'\n').next()?;
         let note = serde_json::from_slice(line).ok()?;
         // The kernel's time of the write, so that no clock is needed to take a slot.
-        let written = file.metadata().and_then(|data| data.modified()).ok();
-        let since = written
+        let since = about
+            .modified()
+            .ok()
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
             .and_then(|since| u64::try_from(since.as_millis()).ok())
             .map(Timestamp::from_millis);

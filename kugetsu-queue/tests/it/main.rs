@@ -1,0 +1,6 @@
+//! What kugetsu-queue promises.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod process;
+mod slots;
+mod sqlite;

@@ -1,0 +1,56 @@
+//! Notices, and how far each reader of the log has come.
+
+use kugetsu_core::{Cursor, Notice, Notifier};
+use kugetsu_queue::sqlite::Notices;
+
+use super::{claimed, now, open, task};
+
+fn notices() -> Vec<Notice> {
+    let (_, taken) = claimed(&task(0), "here-0");
+    let events = [task(0).enqueued(now()), taken];
+    let notices = events.iter().zip(1..).map(|(event, at)| Notice::of(event, Cursor(at)).unwrap());
+    notices.collect()
+}
+
+#[tokio::test]
+async fn a_notice_is_kept_once_however_often_it_comes() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path()).await;
+    for _ in 0..3 {
+        for notice in notices() {
+            store.notify(&notice).await.unwrap();
+        }
+    }
+    let found = open(home.path()).await.notices(Notices::Unread).await.unwrap();
+    assert!(found.iter().all(|stored| stored.unread));
+    assert_eq!(found.into_iter().map(|stored| stored.notice).collect::<Vec<_>>(), notices());
+}
+
+#[tokio::test]
+async fn a_notice_that_was_read_stays_and_is_not_shown_as_new() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path()).await;
+    let [first, second] = notices().try_into().unwrap();
+    store.notify(&first).await.unwrap();
+    store.notify(&second).await.unwrap();
+    store.mark_read(&[first.key.clone(), "no-such-notice".into()]).await.unwrap();
+    // It comes again, and stays read.
+    store.notify(&first).await.unwrap();
+    let unread = store.notices(Notices::Unread).await.unwrap();
+    assert_eq!(unread.into_iter().map(|stored| stored.notice).collect::<Vec<_>>(), [second]);
+    let all = store.notices(Notices::All).await.unwrap();
+    assert_eq!(all.iter().map(|stored| stored.unread).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn each_reader_of_the_log_has_its_own_cursor() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path()).await;
+    assert_eq!(store.cursor("inbox").await.unwrap(), Cursor(0));
+    store.set_cursor("inbox", Cursor(7)).await.unwrap();
+    store.set_cursor("webhook", Cursor(3)).await.unwrap();
+    store.set_cursor("inbox", Cursor(9)).await.unwrap();
+    let store = open(home.path()).await;
+    assert_eq!(store.cursor("inbox").await.unwrap(), Cursor(9));
+    assert_eq!(store.cursor("webhook").await.unwrap(), Cursor(3));
+}

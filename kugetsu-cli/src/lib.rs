@@ -1,1 +1,43 @@
 //! The kugetsu command: a team of coding agents on a team's issues.
+//!
+//! The program `kugetsu` is [`CliRunner::default().run()`](CliRunner::run). A program of your own that
+//! brings its own agent, store or worktrees is as short:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use std::sync::Arc;
+//!
+//! use kugetsu_cli::CliRunner;
+//! # fn my_agent() -> Result<Arc<dyn kugetsu_core::AgentRunner>, kugetsu_core::AgentError> { todo!() }
+//!
+//! fn main() -> ExitCode {
+//!     kugetsu_opencode::guard::main_if_asked();
+//!     CliRunner::default().with_agent("mine", |_place| my_agent()).run()
+//! }
+//! ```
+//!
+//! It is used when the settings say so: `agent = "mine"`.
+//!
+//! This crate is the only one that knows of a terminal, a home directory, a settings file and exit
+//! codes; see [`exit`] for those.
+
+#![warn(missing_docs, unreachable_pub)]
+
+pub mod exit;
+
+mod args;
+mod commands;
+mod errors;
+mod paths;
+mod place;
+mod repositories;
+mod runner;
+mod screen;
+mod settings;
+mod setup;
+mod signals;
+mod surroundings;
+
+pub use place::{Place, Stores};
+pub use runner::CliRunner;
+pub use surroundings::{Surroundings, Terminals};

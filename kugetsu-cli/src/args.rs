@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done                    64  wrong command line
+  1  failed                  69  a program or service is missing
+  2  no slot is free, or     75  a fault that passes
+     the issue is in use     78  wrong settings, or not initialised
+                            130  stopped by Ctrl-C
+
+Everything is kept in KUGETSU_DIR (default ~/.kugetsu).";
+
+/// A team of coding agents on a team's issues, headlessly and safely.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kugetsu",
+    version,
+    after_help = EXIT_CODES,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = false
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Answer in JSON; an error is one JSON object on the error stream
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// Say more about what goes wrong
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) debug: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        help_heading = "Everywhere"
+    )]
+    pub(crate) color: Color,
+    /// A setting for this command only; may be given several times
+    #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Everywhere")]
+    pub(crate) config: Vec<String>,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make kugetsu's directory, the base session and the PM's
+    Init(Init),
+    /// Have an agent work on an issue, in the issue's own worktree and session
+    Start(Start),
+    /// Have the agent of an issue go on where it left off
+    Continue(Continue),
+    /// Stop the agent of an issue; its session can be continued
+    ///
+    /// Prints `not in use` if nobody works on the issue, which is no error.
+    Stop(Stop),
+    /// List sessions: the base, the PM's and those of the issues
+    List(List),
+    /// Say in one word how things stand
+    ///
+    /// The word is `ok`, `kugetsu_not_initialized`, `base_session_missing` or `pm_agent_missing`.
+    /// The exit code is 0 whichever it is.
+    Status,
+    /// Show who holds the places for agents
+    Slots,
+    /// Remove the session and the worktree of an issue, or the base or PM session
+    Destroy(Destroy),
+    /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
+    Prune(Prune),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(Config),
+    /// Watch four issues being worked on by the real opencode against a scripted model
+    #[cfg(feature = "demo")]
+    Demo(Demo),
+    /// Print a shell's completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Replace the base and PM sessions; settings, env files, repositories and worktrees stay
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// How a message is given, and how long to wait.
+#[derive(Debug, Args)]
+pub(crate) struct Turn {
+    /// Read the message from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) message_file: Option<PathBuf>,
+    /// Wait for a free slot, at most so long (such as 30s or 10m) if a time is given
+    #[arg(long, value_name = "TIME", require_equals = true, num_args = 0..=1, value_parser = duration)]
+    #[allow(clippy::option_option)]
+    pub(crate) wait: Option<Option<Duration>>,
+    /// Return at once and let the daemon do the work
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kugetsu start acme/widgets#42 \"fix the crash on empty input\"
+  kugetsu start https://github.com/acme/widgets/issues/42 - < task.md
+  kugetsu start example.com/team/tool#7 \"add a test\" --repo ~/src/tool --wait=10m
+
+What the agent says and does is shown on the error stream, the result on the output; with --json
+the output is the events, one a line (kugetsu.event/1).")]
+pub(crate) struct Start {
+    /// The issue: its URL, host/owner/repo#7, or owner/repo#7
+    pub(crate) issue: String,
+    /// What the agent is told; `-` reads it from the input
+    #[arg(allow_hyphen_values = true, required_unless_present = "message_file")]
+    pub(crate) message: Option<String>,
+    /// The pull request that the work belongs to
+    pub(crate) pr_url: Option<String>,
+    /// Where the issue's repository is cloned from, remembered from now on
+    #[arg(long, value_name = "URL|PATH")]
+    pub(crate) repo: Option<String>,
+    #[command(flatten)]
+    pub(crate) turn: Turn,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Continue {
+    /// The issue: its URL, host/owner/repo#7, or owner/repo#7
+    pub(crate) issue: String,
+    /// What the agent is told; `-` reads it from the input [default: Continue where you left off.]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    pub(crate) turn: Turn,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// The issue
+    pub(crate) issue: String,
+    /// How long to wait for the agent's end, such as 30s
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) within: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Also the repositories' copies of the base, and worktrees without a session
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Destroy {
+    /// The issue whose session and worktree are removed
+    #[arg(group = "what")]
+    pub(crate) issue: Option<String>,
+    /// Remove the PM's session
+    #[arg(long, group = "what")]
+    pub(crate) pm_agent: bool,
+    /// Remove the base session, the repositories' copies of it, and the PM's session
+    #[arg(long, group = "what")]
+    pub(crate) base: bool,
+    /// Do not ask
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+    /// Remove the worktree even if work in it is lost
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show each setting with where its value came from
+    List,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where to make it; a fresh directory unless given. It stays
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || format!("{text:?} is no time; write it as 30s, 10m or 2h");
+    let time: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+    Duration::try_from(time).map_err(|_| refused())
+}

@@ -1,0 +1,24 @@
+//! `kugetsu continue`: the agent of an issue goes on where it left off.
+
+use kugetsu_core::SessionKind;
+
+use super::foreground;
+use crate::args::Continue;
+use crate::errors::CliError;
+use crate::setup::Setup;
+
+const GO_ON: &str = "Continue where you left off.";
+
+pub(super) async fn r#continue(args: Continue, setup: &Setup) -> Result<(), CliError> {
+    let issue = setup.issue(&args.issue)?;
+    let wait = foreground::wait(&args.turn)?;
+    let message = foreground::message(setup, args.message, &args.turn)?;
+    setup.must_be_initialised().await?;
+    let session = setup.session(SessionKind::Dev(issue.clone())).await?;
+    if session.is_none() && setup.worktrees()?.inspect(&issue).await?.is_none() {
+        return Err(CliError::failed(format!("there is nothing to continue for {issue}"))
+            .hint(format!("begin with `kugetsu start {issue} <message>`")));
+    }
+    let message = message.unwrap_or_else(|| GO_ON.to_owned());
+    foreground::work(setup, issue, message, wait).await
+}

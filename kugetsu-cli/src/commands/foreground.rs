@@ -1,0 +1,262 @@
+//! An agent at work in the foreground: shown while it works, summed up when it has ended.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use kugetsu_core::{
+    Cursor, Event, Failure, IssueRef, Outcome, Report, Request, Task, TaskId, TaskState,
+};
+use kugetsu_queue::{Engine, Follower, StartError, Wait};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Turn;
+use crate::errors::{CliError, Kind};
+use crate::screen::progress::{Progress, Watch};
+use crate::screen::{Screen, Tone, escape, time};
+use crate::setup::Setup;
+use crate::signals::Signals;
+
+/// What the agent is told: from the command line, a file, or the input.
+pub(super) fn message(
+    setup: &Setup,
+    given: Option<String>,
+    turn: &Turn,
+) -> Result<Option<String>, CliError> {
+    let text = match (&turn.message_file, given.as_deref()) {
+        (Some(_), Some(_)) => {
+            return Err(CliError::usage(
+                "the message is given twice: here and by `--message-file`",
+            ));
+        }
+        (Some(file), None) => {
+            let file = setup.around().directory.join(file);
+            std::fs::read_to_string(&file).map_err(|error| {
+                CliError::usage(format!("could not read {}: {error}", file.display()))
+            })?
+        }
+        (None, Some("-")) => setup.screen().read_all()?,
+        (None, Some(_)) => given.unwrap_or_default(),
+        (None, None) => return Ok(None),
+    };
+    if text.trim().is_empty() {
+        return Err(CliError::usage("the message is empty")
+            .hint("say what the agent is to do, or give a file with `--message-file`"));
+    }
+    if text.contains('\0') {
+        return Err(CliError::usage("the message contains a NUL character"));
+    }
+    Ok(Some(text))
+}
+
+/// What `--wait` and `--detach` mean.
+pub(super) fn wait(turn: &Turn) -> Result<Wait, CliError> {
+    if turn.detach {
+        return Err(CliError::usage(
+            "--detach needs the daemon, which this kugetsu does not have yet",
+        )
+        .hint("leave it out, and the agent works in the foreground"));
+    }
+    Ok(match turn.wait {
+        None => Wait::No,
+        Some(None) => Wait::Forever,
+        Some(Some(time)) => Wait::For(time),
+    })
+}
+
+/// Runs an agent for the issue and shows it, then says what came of it.
+pub(super) async fn work(
+    setup: &Setup,
+    issue: IssueRef,
+    message: String,
+    wait: Wait,
+) -> Result<(), CliError> {
+    let engine = setup.engine().await?;
+    let (screen, stop) = (setup.screen(), CancellationToken::new());
+    let progress = Progress::new(screen);
+    let _signals = listen(setup, &stop)?;
+    let mut watch = progress.watch("", &issue.to_string());
+    let request = Request::dev(issue.clone(), message);
+    let ended = watched(&engine, request, wait, &stop, &mut watch).await;
+    watch.end();
+    let task = ended?;
+    summed_up(setup, &issue, &task, &watch, stop.is_cancelled()).await
+}
+
+/// Cancels `stop` on the first signal, if this process is what signals mean.
+pub(super) fn listen(setup: &Setup, stop: &CancellationToken) -> Result<Option<Signals>, CliError> {
+    if !setup.around().is_of_process {
+        return Ok(None);
+    }
+    let screen = Arc::clone(setup.screen());
+    let first = move || {
+        if !screen.json {
+            screen.remark("\nStopping politely; once more to end at once.");
+        }
+    };
+    Signals::listen(stop.clone(), first).map(Some)
+}
+
+/// Starts, and shows what happens until the task has ended.
+pub(super) async fn watched(
+    engine: &Engine,
+    request: Request,
+    wait: Wait,
+    stop: &CancellationToken,
+    watch: &mut Watch,
+) -> Result<Task, CliError> {
+    // Tried without waiting first, so that a wait can be told.
+    match shown(engine, request.clone(), Wait::No, stop, watch).await? {
+        Err(busy @ (StartError::NoSlot { .. } | StartError::InUse { .. })) if wait != Wait::No => {
+            watch.waits(&format!("waiting: {busy}"));
+            Ok(shown(engine, request, wait, stop, watch).await??)
+        }
+        started => Ok(started?),
+    }
+}
+
+async fn shown(
+    engine: &Engine,
+    request: Request,
+    wait: Wait,
+    stop: &CancellationToken,
+    watch: &mut Watch,
+) -> Result<Result<Task, StartError>, CliError> {
+    let end = engine.events().end().await?;
+    let mut show = Show { follower: engine.events().follow(end), early: Vec::new(), watch };
+    let queued = OnceLock::new();
+    let mut started = Box::pin(engine.start(request, wait, stop.clone(), |task| {
+        let _ = queued.set(task.id);
+    }));
+    let ended = loop {
+        tokio::select! {
+            ended = &mut started => break ended,
+            // What cannot be shown does not end the run.
+            () = show.next(&queued) => {}
+        }
+    };
+    show.rest(&queued).await?;
+    Ok(ended)
+}
+
+/// The events of one task among all, on their way to the screen.
+struct Show<'a> {
+    follower: Follower,
+    /// Those that came before it was known which task is ours.
+    early: Vec<Event>,
+    watch: &'a mut Watch,
+}
+
+impl Show<'_> {
+    async fn next(&mut self, ours: &OnceLock<TaskId>) {
+        match self.follower.next().await {
+            Ok(events) => self.take(events, ours),
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+
+    async fn rest(&mut self, ours: &OnceLock<TaskId>) -> Result<(), CliError> {
+        loop {
+            let events = self.follower.ready().await?;
+            if events.is_empty() {
+                return self.watch.trouble();
+            }
+            self.take(events, ours);
+        }
+    }
+
+    fn take(&mut self, events: Vec<(Cursor, Event)>, ours: &OnceLock<TaskId>) {
+        self.early.extend(events.into_iter().map(|(_, event)| event));
+        let Some(task) = ours.get() else { return };
+        for event in self.early.drain(..).filter(|event| event.task == *task) {
+            self.watch.tell(&event);
+        }
+    }
+}
+
+/// What came of the task: told, or an error.
+async fn summed_up(
+    setup: &Setup,
+    issue: &IssueRef,
+    task: &Task,
+    watch: &Watch,
+    interrupted: bool,
+) -> Result<(), CliError> {
+    let again = format!("continue with `kugetsu continue {issue} [message]`");
+    let TaskState::Settled { outcome, at } = &task.state else {
+        return Err(CliError::failed(format!("{issue} did not come to an end")).hint(again));
+    };
+    match outcome {
+        Outcome::Completed { .. } if setup.screen().json => Ok(()),
+        Outcome::Completed { report } => {
+            let took = time::stopwatch(at.since(task.created));
+            told(setup.screen(), issue, report, task, watch, &took)?;
+            setup.screen().remark(format!("hint: {again}"));
+            Ok(())
+        }
+        Outcome::Error { failure } => {
+            let mut failure = failure.clone();
+            failure.reason = format!("{issue} failed: {}", failure.reason);
+            Err(explained(setup, failure).await.hint(again))
+        }
+        Outcome::Cancelled if interrupted => {
+            Err(CliError::new(Kind::Interrupted, format!("{issue} was stopped")).hint(again))
+        }
+        Outcome::Cancelled => {
+            Err(CliError::failed(format!("{issue} was stopped by somebody else")).hint(again))
+        }
+        _ => Err(CliError::failed(format!("{issue} ended in an unknown way"))),
+    }
+}
+
+fn told(
+    screen: &Screen,
+    issue: &IssueRef,
+    report: &Report,
+    task: &Task,
+    watch: &Watch,
+    took: &str,
+) -> Result<(), CliError> {
+    let usage = task.usage();
+    let or_dash = |text: Option<&str>| text.map_or("-".to_owned(), escape::line);
+    let worktree = watch.heard.worktree.as_deref();
+    let head = format!("{issue} is done ({took})");
+    screen.say(screen.painted(Tone::Good, &head))?;
+    let rows = [
+        ("branch", escape::line(&report.branch)),
+        ("commits", time::grouped(report.commits.into())),
+        ("uncommitted", time::counted(report.uncommitted.into(), "file")),
+        (
+            "tokens",
+            format!(
+                "{} ({} in, {} out)",
+                time::grouped(usage.total()),
+                time::grouped(usage.input.saturating_add(usage.cache_read)),
+                time::grouped(usage.output.saturating_add(usage.reasoning)),
+            ),
+        ),
+        ("session", or_dash(watch.heard.session.as_deref())),
+        ("worktree", worktree.map_or("-".to_owned(), |path| screen.path(Path::new(path)))),
+    ];
+    for (name, value) in rows {
+        screen.say(format!("  {} {value}", screen.painted(Tone::Faint, &format!("{name:<12}"))))?;
+    }
+    Ok(())
+}
+
+/// The failure as an error. If the agent's program is what is missing, it says so by its kind.
+pub(super) async fn explained(setup: &Setup, failure: Failure) -> CliError {
+    if let Ok(agent) = setup.agent() {
+        let missing = match agent.probe().await {
+            Ok(info) => info.trouble,
+            Err(error) => Some(error.to_string()),
+        };
+        if missing.is_some() {
+            return CliError::new(Kind::Missing, failure.reason).hint(
+                "./scripts/opencode or `npm install -g opencode-ai` installs opencode; the setting \
+                 `opencode_program` (KUGETSU_OPENCODE) says where it is",
+            );
+        }
+    }
+    CliError::new(Kind::Failed, failure.reason)
+}

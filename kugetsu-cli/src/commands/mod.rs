@@ -1,0 +1,60 @@
+//! The commands, one a file.
+
+mod completions;
+mod config;
+mod r#continue;
+#[cfg(feature = "demo")]
+mod demo;
+mod destroy;
+mod foreground;
+mod init;
+mod list;
+mod prune;
+mod slots;
+mod start;
+mod status;
+mod stop;
+
+use tokio::runtime::{self, Runtime};
+
+use crate::args::{Command, Config};
+use crate::errors::CliError;
+use crate::setup::Setup;
+
+/// Carries out a command, on no larger a runtime than it needs.
+pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError> {
+    match command {
+        Command::Completions { shell } => completions::print(shell, setup),
+        Command::Config(Config::List) => config::list(setup),
+        Command::Status => small()?.block_on(status::status(setup)),
+        Command::List(args) => small()?.block_on(list::list(args, setup)),
+        Command::Slots => small()?.block_on(slots::slots(setup)),
+        Command::Stop(args) => small()?.block_on(stop::stop(args, setup)),
+        Command::Init(args) => with_agents(setup, init::init(args, setup)),
+        Command::Start(args) => with_agents(setup, start::start(args, setup)),
+        Command::Continue(args) => with_agents(setup, r#continue::r#continue(args, setup)),
+        Command::Destroy(args) => with_agents(setup, destroy::destroy(args, setup)),
+        Command::Prune(args) => with_agents(setup, prune::prune(args, setup)),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => with_agents(setup, demo::demo(args, setup)),
+    }
+}
+
+fn with_agents(
+    setup: &Setup,
+    command: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
+    built(runtime::Builder::new_multi_thread().enable_all().build())?.block_on(async {
+        let ended = Box::pin(command).await;
+        setup.close().await;
+        ended
+    })
+}
+
+fn small() -> Result<Runtime, CliError> {
+    built(runtime::Builder::new_current_thread().enable_all().build())
+}
+
+fn built(runtime: std::io::Result<Runtime>) -> Result<Runtime, CliError> {
+    runtime.map_err(|error| CliError::io("start the runtime", &error))
+}

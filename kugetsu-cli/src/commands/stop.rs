@@ -1,0 +1,50 @@
+//! `kugetsu stop`: the agent of an issue, politely.
+
+use kugetsu_core::{SlotKey, SlotPool, TaskQuery, TaskState};
+use serde_json::json;
+
+use crate::args::Stop;
+use crate::errors::{CliError, Kind, worker};
+use crate::setup::Setup;
+
+pub(super) async fn stop(args: Stop, setup: &Setup) -> Result<(), CliError> {
+    setup.must_be_made()?;
+    let issue = setup.issue(&args.issue)?;
+    let (screen, pool) = (setup.screen(), setup.slots()?);
+    let key = SlotKey::Issue(issue.clone());
+    let told = |word: &str, sentence: &str| {
+        if screen.json {
+            return screen.answer(&json!({ "issue": issue, "stop": word }));
+        }
+        screen.say(sentence)
+    };
+    let Some(holder) = pool.holders(&key).await?.pop() else {
+        return told("not in use", "not in use");
+    };
+    let queue = setup.queue().await?;
+    let open = TaskQuery::open().with_issue(issue.clone());
+    for task in queue.store().list(&open).await? {
+        if matches!(task.state, TaskState::Leased { .. }) {
+            match queue.cancel(task.id).await {
+                // It ended by itself meanwhile.
+                Err(error) if error.lease_is_lost() => {}
+                other => drop(other?),
+            }
+        }
+    }
+    if !screen.json {
+        screen.remark(format!("Stopping the agent of {issue} ({})", worker(&holder)));
+    }
+    match tokio::time::timeout(args.within, pool.acquire(&key, "kugetsu stop")).await {
+        Ok(slot) => {
+            drop(slot?);
+            told("stopped", "Stopped. Its session can be continued.")
+        }
+        Err(_) => {
+            let seconds = args.within.as_secs();
+            let message = format!("{issue} is still in use after {seconds} s: {}", worker(&holder));
+            Err(CliError::new(Kind::Temporary, message)
+                .hint("wait longer with `--within 2m`; it was told to stop"))
+        }
+    }
+}

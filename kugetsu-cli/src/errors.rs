@@ -1,0 +1,256 @@
+//! The one place that says what an error is to a person: its kind, its hint and its exit code.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use kugetsu_core::{
+    AgentError, Failure, InvalidIssueRef, QueueError, Retry, SessionError, SlotError, SlotHolder,
+    StoreError, WorktreeError,
+};
+use kugetsu_queue::StartError;
+use serde_json::json;
+
+use crate::exit;
+use crate::screen::escape;
+
+/// What kind of error, which decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Failed,
+    NoSlot,
+    InUse,
+    Usage,
+    Missing,
+    Temporary,
+    Config,
+    Interrupted,
+}
+
+impl Kind {
+    pub(crate) fn exit(self) -> u8 {
+        match self {
+            Self::Failed => exit::FAILED,
+            Self::NoSlot | Self::InUse => exit::NO_SLOT,
+            Self::Usage => exit::USAGE,
+            Self::Missing => exit::MISSING,
+            Self::Temporary => exit::TEMPORARY,
+            Self::Config => exit::CONFIG,
+            Self::Interrupted => exit::INTERRUPTED,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::NoSlot => "no_slot",
+            Self::InUse => "in_use",
+            Self::Usage => "usage",
+            Self::Missing => "missing",
+            Self::Temporary => "temporary",
+            Self::Config => "config",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn of(retry: Retry) -> Self {
+        if retry.is_possible() { Self::Temporary } else { Self::Failed }
+    }
+}
+
+/// An error as a person is told it.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    pub(crate) kind: Kind,
+    message: String,
+    hint: Option<String>,
+    causes: Vec<String>,
+}
+
+impl CliError {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, causes: Vec::new() }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// What to do about it. The first hint stays.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// `action` failed with `error`, such as `read /etc/kugetsu`.
+    pub(crate) fn io(action: impl fmt::Display, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::Interrupted | io::ErrorKind::TimedOut => Kind::Temporary,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, format!("could not {action}: {error}")).caused_by(error)
+    }
+
+    fn caused_by(mut self, error: &dyn Error) -> Self {
+        let mut next = error.source();
+        while let Some(cause) = next {
+            self.causes.push(cause.to_string());
+            next = cause.source();
+        }
+        self
+    }
+
+    /// For people, with what lies below it if that is wanted.
+    pub(crate) fn told(&self, debug: bool) -> String {
+        let mut told = format!("error: {}", escape::text(&self.message));
+        if debug {
+            for cause in &self.causes {
+                told.push_str(&format!("\ncaused by: {}", escape::text(cause)));
+            }
+        }
+        if let Some(hint) = &self.hint {
+            told.push_str(&format!("\nhint: {}", escape::text(hint)));
+        }
+        told
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let mut error = json!({
+            "kind": self.kind.name(),
+            "message": self.message,
+            "exit": self.kind.exit(),
+        });
+        if let Some(hint) = &self.hint {
+            error["hint"] = json!(hint);
+        }
+        if !self.causes.is_empty() {
+            error["causes"] = json!(self.causes);
+        }
+        json!({ "error": error })
+    }
+}
+
+impl From<InvalidIssueRef> for CliError {
+    fn from(error: InvalidIssueRef) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error)
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error)
+    }
+}
+
+impl From<QueueError> for CliError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Store(store) => store.into(),
+            busy @ QueueError::Busy { .. } => Self::new(Kind::InUse, busy.to_string())
+                .hint("wait for it to end, or stop it with `kugetsu stop <issue>`"),
+            other => Self::new(Kind::of(other.retry()), other.to_string()).caused_by(&other),
+        }
+    }
+}
+
+impl From<SlotError> for CliError {
+    fn from(error: SlotError) -> Self {
+        let told = Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error);
+        match error {
+            SlotError::NoPlace { .. } => told.hint("set `max_concurrent_agents` to 1 or more"),
+            _ => told,
+        }
+    }
+}
+
+impl From<AgentError> for CliError {
+    fn from(error: AgentError) -> Self {
+        let kind = match &error {
+            AgentError::Missing { .. } => Kind::Missing,
+            AgentError::InvalidMessage { .. } => Kind::Usage,
+            other => Kind::of(other.retry()),
+        };
+        Self::new(kind, error.to_string()).caused_by(&error)
+    }
+}
+
+impl From<WorktreeError> for CliError {
+    fn from(error: WorktreeError) -> Self {
+        let told = Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error);
+        match error {
+            WorktreeError::UnsavedWork { .. } => {
+                told.hint("commit and push it, or give `--force` to lose it")
+            }
+            WorktreeError::NoRepository { .. } => {
+                told.hint("say where it is cloned from with `--repo <URL or path>`")
+            }
+            WorktreeError::NoBaseBranch { .. } => {
+                told.hint("set `base_branch` (KUGETSU_BASE_BRANCH) to a branch that it has")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        let message = error.to_string();
+        match error {
+            StartError::NoSlot { holders, .. } => {
+                Self::new(Kind::NoSlot, format!("{message}{}", listed(&holders)))
+                    .hint("try again later, wait with `--wait`, or raise `max_concurrent_agents`")
+            }
+            StartError::InUse { issue, holder } => {
+                let who = holder.as_ref().map(|holder| format!(": {}", worker(holder)));
+                let message = format!("{issue} is in use{}", who.unwrap_or_default());
+                Self::new(Kind::InUse, message).hint(format!(
+                    "wait for it with `--wait`, or stop it with `kugetsu stop {issue}`"
+                ))
+            }
+            StartError::Stopped => Self::new(Kind::Interrupted, message),
+            StartError::LeaseLost { .. } => Self::new(Kind::Temporary, message),
+            StartError::Queue(queue) => queue.into(),
+            StartError::Slots(slots) => slots.into(),
+            other => Self::failed(message).caused_by(&other),
+        }
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self::new(Kind::of(failure.retry), failure.reason)
+    }
+}
+
+fn listed(holders: &[SlotHolder]) -> String {
+    if holders.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> =
+        holders.iter().map(|h| format!("\n  {} ({})", h.holder, worker(h))).collect();
+    lines.concat()
+}
+
+/// Who holds a slot and since when, in words.
+pub(crate) fn worker(holder: &SlotHolder) -> String {
+    let pid = holder.pid.map_or("an unknown process".to_owned(), |pid| format!("process {pid}"));
+    match holder.since {
+        Some(since) => format!("{pid}, since {}", crate::screen::time::clock(since)),
+        None => pid,
+    }
+}

@@ -1,0 +1,130 @@
+//! Where everything is.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::errors::CliError;
+use crate::surroundings::Surroundings;
+
+/// The directory `KUGETSU_DIR` and what is where in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    root: PathBuf,
+    /// Whether `KUGETSU_DIR` names it.
+    pub(crate) named: bool,
+}
+
+impl Paths {
+    /// `KUGETSU_DIR`, or `.kugetsu` in the home directory.
+    pub(crate) fn find(around: &Surroundings) -> Result<Self, CliError> {
+        let set = |name| around.variable(name).filter(|value| !value.is_empty());
+        if let Some(dir) = set("KUGETSU_DIR") {
+            return Ok(Self { root: around.directory.join(dir), named: true });
+        }
+        match set("HOME") {
+            Some(home) => Ok(Self { root: Path::new(home).join(".kugetsu"), named: false }),
+            None => Err(CliError::config("neither KUGETSU_DIR nor HOME is set")
+                .hint("set KUGETSU_DIR to the directory that kugetsu may use")),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The original's settings file.
+    pub(crate) fn flat_config(&self) -> PathBuf {
+        self.root.join("config")
+    }
+
+    pub(crate) fn env(&self) -> PathBuf {
+        self.root.join("env")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join("kugetsu.db")
+    }
+
+    pub(crate) fn worktrees(&self) -> PathBuf {
+        self.root.join("worktrees")
+    }
+
+    pub(crate) fn clones(&self) -> PathBuf {
+        self.root.join("repos")
+    }
+
+    /// Where repositories come from.
+    pub(crate) fn sources(&self) -> PathBuf {
+        self.root.join("repos.json")
+    }
+
+    pub(crate) fn slots(&self) -> PathBuf {
+        self.root.join("slots")
+    }
+
+    /// Where the base session and the PM work: a directory of nobody's repository.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    /// A backend's own directory.
+    pub(crate) fn state(&self, backend: &str) -> PathBuf {
+        self.root.join("state").join(backend)
+    }
+
+    /// Whether `init` was ever here.
+    pub(crate) fn are_made(&self) -> bool {
+        self.env().is_dir()
+    }
+
+    /// Makes the directories, open to their owner only.
+    pub(crate) fn make(&self) -> Result<(), CliError> {
+        let all = [
+            self.root.clone(),
+            self.env(),
+            self.home(),
+            self.worktrees(),
+            self.clones(),
+            self.slots(),
+            self.root.join("state"),
+            self.root.join("logs"),
+        ];
+        for directory in all {
+            DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
+                CliError::io(format_args!("make the directory {}", directory.display()), &error)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file that only its owner reads, unless there is one. Says whether it was made.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
+    let told = |error| CliError::io(format_args!("write {}", path.display()), &error);
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(told)?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// Replaces a file as a whole, so that a crash leaves the old one or the new one.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".new");
+    let next = PathBuf::from(next);
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)
+}

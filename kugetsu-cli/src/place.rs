@@ -1,0 +1,65 @@
+//! What a custom backend is told of the place where it works.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kugetsu_core::{SessionStore, TaskStore};
+
+use crate::paths::Paths;
+use crate::settings::Settings;
+
+/// Where a backend works, as its factory is told.
+#[derive(Clone)]
+pub struct Place {
+    pub(crate) paths: Paths,
+    pub(crate) settings: Settings,
+    pub(crate) variables: Arc<BTreeMap<OsString, OsString>>,
+}
+
+impl Place {
+    /// kugetsu's own directory, `KUGETSU_DIR`.
+    pub fn directory(&self) -> &Path {
+        self.paths.root()
+    }
+
+    /// A directory for this backend alone. It is not made before the backend makes it.
+    pub fn state(&self, backend: &str) -> PathBuf {
+        self.paths.state(backend)
+    }
+
+    /// The value of a setting by its name in `config.toml`; `None` if it is unset or unknown.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.get(key)
+    }
+
+    /// An environment variable.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Variables hold secrets.
+        f.debug_struct("Place").field("directory", &self.paths.root()).finish_non_exhaustive()
+    }
+}
+
+/// Where tasks, events and sessions are kept: usually two faces of one store.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Tasks and events.
+    pub tasks: Arc<dyn TaskStore>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+}
+
+impl Stores {
+    /// One store for everything.
+    pub fn of<S: TaskStore + SessionStore + Clone>(store: S) -> Self {
+        Self { tasks: Arc::new(store.clone()), sessions: Arc::new(store) }
+    }
+}

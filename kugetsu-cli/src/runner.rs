@@ -1,0 +1,155 @@
+//! The command as a library: what a custom program adds its own backends to.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use kugetsu_core::{AgentError, AgentRunner, StoreError, WorktreeError, WorktreeProvider};
+
+use crate::args::{Cli, Color};
+use crate::commands;
+use crate::errors::{CliError, Kind};
+use crate::exit;
+use crate::place::{Place, Stores};
+use crate::screen::Screen;
+use crate::setup::Setup;
+use crate::surroundings::Surroundings;
+
+type Factory<T, E> = Arc<dyn Fn(&Place) -> Result<T, E> + Send + Sync>;
+type Opening = Pin<Box<dyn Future<Output = Result<Stores, StoreError>> + Send>>;
+
+/// What backends there are, by the names that the settings know them by.
+#[derive(Clone, Default)]
+pub(crate) struct Registry {
+    pub(crate) agents: BTreeMap<String, Factory<Arc<dyn AgentRunner>, AgentError>>,
+    pub(crate) stores: BTreeMap<String, Arc<dyn Fn(&Place) -> Opening + Send + Sync>>,
+    pub(crate) worktrees: BTreeMap<String, Factory<Arc<dyn WorktreeProvider>, WorktreeError>>,
+}
+
+/// The command `kugetsu`, with the backends that it knows.
+///
+/// A program that brings its own registers them under a name and runs; the settings `agent`, `store`
+/// and `worktrees` choose among them. A name of ours may be taken over.
+#[derive(Clone, Default)]
+pub struct CliRunner {
+    registry: Registry,
+}
+
+impl CliRunner {
+    /// Knows the agent `name`, which is made when the first command needs it.
+    pub fn with_agent(
+        mut self,
+        name: impl Into<String>,
+        make: impl Fn(&Place) -> Result<Arc<dyn AgentRunner>, AgentError> + Send + Sync + 'static,
+    ) -> Self {
+        self.registry.agents.insert(name.into(), Arc::new(make));
+        self
+    }
+
+    /// Knows the store `name`, which is opened when the first command needs it.
+    pub fn with_store<F>(
+        mut self,
+        name: impl Into<String>,
+        open: impl Fn(&Place) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Stores, StoreError>> + Send + 'static,
+    {
+        let open = move |place: &Place| Box::pin(open(place)) as Opening;
+        self.registry.stores.insert(name.into(), Arc::new(open));
+        self
+    }
+
+    /// Knows the worktree provider `name`, which is made when the first command needs it.
+    pub fn with_worktrees(
+        mut self,
+        name: impl Into<String>,
+        make: impl Fn(&Place) -> Result<Arc<dyn WorktreeProvider>, WorktreeError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.registry.worktrees.insert(name.into(), Arc::new(make));
+        self
+    }
+
+    /// Carries out the command line of this process.
+    pub fn run(self) -> ExitCode {
+        ExitCode::from(self.run_in(Surroundings::of_process(), std::env::args_os()))
+    }
+
+    /// Carries out a command line (whose first word is the program's name) in these surroundings and
+    /// returns the [exit code](crate::exit). It starts a runtime of its own, so it is not called
+    /// from within another one.
+    pub fn run_in(
+        self,
+        mut around: Surroundings,
+        words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> u8 {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        // Wanted before the line is understood, so that its mistakes are told in JSON too.
+        let json = words.iter().any(|word| word == "--json");
+        let cli = match Cli::try_parse_from(&words) {
+            Ok(cli) => cli,
+            Err(error) => return refuse(&mut around, &error, json),
+        };
+        let debug = cli.global.debug;
+        let screen = Screen::new(&mut around, cli.global.json, cli.global.color);
+        let setup = Setup::new(self.registry, Arc::new(screen), around, cli.global);
+        match commands::carry_out(cli.command, &setup) {
+            Ok(()) => exit::DONE,
+            Err(error) => {
+                let screen = setup.screen();
+                if screen.json {
+                    screen.remark(error.json().to_string());
+                } else {
+                    screen.remark(error.told(debug));
+                    if let (true, Some(logs)) = (debug, setup.agent_logs()) {
+                        screen.remark(format!("the agent's logs are in {}", screen.path(&logs)));
+                    }
+                }
+                error.kind.exit()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for CliRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CliRunner")
+            .field("agents", &self.registry.agents.keys())
+            .field("stores", &self.registry.stores.keys())
+            .field("worktrees", &self.registry.worktrees.keys())
+            .finish()
+    }
+}
+
+/// Help and the version are answers; all else that clap has to say is a mistake in the command line.
+fn refuse(around: &mut Surroundings, error: &clap::Error, json: bool) -> u8 {
+    let screen = Screen::new(around, json, Color::Auto);
+    let is_answer = !error.use_stderr();
+    let on_terminal = if is_answer { screen.terminals.output } else { screen.terminals.error };
+    let text = if on_terminal && screen.may_paint() {
+        error.render().ansi().to_string()
+    } else {
+        error.render().to_string()
+    };
+    let text = text.trim_end();
+    if is_answer {
+        return match screen.say(text) {
+            Ok(()) => exit::DONE,
+            Err(failed) => failed.kind.exit(),
+        };
+    }
+    if json {
+        let text = text.strip_prefix("error: ").unwrap_or(text);
+        screen.remark(CliError::new(Kind::Usage, text).json().to_string());
+    } else {
+        screen.remark(text);
+    }
+    exit::USAGE
+}

@@ -1,0 +1,123 @@
+//! The two settings files: `config.toml`, and the original's `config`, which is parsed and never
+//! executed.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Origin, Settings, table, unknown};
+use crate::errors::CliError;
+
+/// Reads `config.toml`, if it is there.
+pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliError> {
+    let Some(text) = read(path)? else { return Ok(()) };
+    let at = |offset: usize| place(path, line_of(&text, offset));
+    let table = DeTable::parse(&text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        CliError::config(format!("{}: {}", at(offset), error.message()))
+    })?;
+    for (name, value) in table.into_inner() {
+        let (offset, name) = (name.span().start, name.into_inner());
+        let line = line_of(&text, offset);
+        let Some(setting) = table::by_key(&name).or_else(|| table::by_variable(&name)) else {
+            return Err(unknown(CliError::config, &at(offset), &name));
+        };
+        let wrong = |why: String| CliError::config(format!("{}: {name}: {why}", at(offset)));
+        let plain = match value.into_inner() {
+            DeValue::String(text) => text.into_owned(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
+            DeValue::Float(number) => number.as_str().replace('_', ""),
+            DeValue::Boolean(flag) => flag.to_string(),
+            other => return Err(wrong(format!("it cannot be {}", other.type_str()))),
+        };
+        let plain = setting.kind.check(&plain).map_err(wrong)?;
+        settings.set(setting, plain, Origin::File { path: path.to_owned(), line });
+    }
+    Ok(())
+}
+
+/// Reads the flat file, if it is there: lines of `KEY=VALUE`, with or without `export` and quotes.
+pub(super) fn read_flat(path: &Path, settings: &mut Settings) -> Result<(), CliError> {
+    let Some(text) = read(path)? else { return Ok(()) };
+    for (number, line) in text.lines().enumerate() {
+        let at = place(path, number + 1);
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=') else {
+            return Err(CliError::config(format!("{at}: write it as KEY=VALUE")));
+        };
+        let name = name.trim();
+        let Some(setting) = table::by_variable(name).or_else(|| table::by_key(name)) else {
+            return Err(unknown(CliError::config, &at, name));
+        };
+        let value = unquoted(value)
+            .and_then(|value| setting.kind.check(&value))
+            .map_err(|why| CliError::config(format!("{at}: {name}: {why}")))?;
+        settings.set(setting, value, Origin::File { path: path.to_owned(), line: number + 1 });
+    }
+    Ok(())
+}
+
+/// The text of `config.toml` as `init` writes it: everything there is, commented out.
+pub(crate) fn commented() -> String {
+    let mut text = String::from(
+        "# Settings of kugetsu. What is commented out is the default.\n\
+         # An environment variable of the name in parentheses comes before what stands here.\n\
+         # `kugetsu config list` shows each value with where it came from.\n",
+    );
+    for setting in table::SETTINGS.iter().filter(|setting| setting.is_used) {
+        let value = setting.default.map_or("\"\"".to_owned(), |text| setting.kind.toml(text));
+        let _ = write!(
+            text,
+            "\n# {} ({})\n# {} = {value}\n",
+            setting.doc, setting.variable, setting.key
+        );
+    }
+    text
+}
+
+fn read(path: &Path) -> Result<Option<String>, CliError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::config(format!("could not read {}: {error}", path.display()))),
+    }
+}
+
+fn place(path: &Path, line: usize) -> String {
+    format!("{}:{line}", path.display())
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// A value of the flat file without its quotes and the comment behind it. What a shell would
+/// compute is refused, since nothing is executed here.
+fn unquoted(value: &str) -> Result<String, String> {
+    let value = value.trim();
+    let (inner, rest) = match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let inner = &value[1..];
+            let end = inner.find(quote).ok_or("the closing quote is missing")?;
+            (&inner[..end], &inner[end + 1..])
+        }
+        _ => match value.find(" #") {
+            Some(comment) => (&value[..comment], ""),
+            None => (value, ""),
+        },
+    };
+    let rest = rest.trim();
+    if !(rest.is_empty() || rest.starts_with('#')) {
+        return Err(format!("nothing may stand behind the closing quote, but {rest:?} does"));
+    }
+    if inner.contains("$(") || inner.contains('`') {
+        return Err("commands in it are not executed; write the value itself".into());
+    }
+    Ok(inner.trim().replace("$HOME/", "~/").replace("${HOME}/", "~/"))
+}

@@ -1,0 +1,173 @@
+//! Settings: one table says what there is, and everything else is read from it.
+
+mod file;
+mod table;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use file::commented;
+pub(crate) use table::{SETTINGS, Setting};
+
+use crate::errors::CliError;
+use crate::paths::Paths;
+use crate::surroundings::Surroundings;
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File { path: PathBuf, line: usize },
+    Environment(&'static str),
+    Flag,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                write!(f, "{name}:{line}")
+            }
+            Self::Environment(name) => write!(f, "environment ({name})"),
+            Self::Flag => f.write_str("--config"),
+        }
+    }
+}
+
+/// One setting's value.
+#[derive(Debug, Clone)]
+pub(crate) struct Value {
+    pub(crate) setting: &'static Setting,
+    /// Checked; `None` is unset.
+    pub(crate) text: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+/// All settings, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    values: Vec<Value>,
+    /// The user's home, for `~`.
+    home: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads them: flag over environment over `config.toml` over `config` over default.
+    pub(crate) fn read(
+        paths: &Paths,
+        around: &Surroundings,
+        flags: &[String],
+    ) -> Result<Self, CliError> {
+        let home = around.variable("HOME").map(PathBuf::from);
+        let mut settings = Self { values: defaults(), home };
+        file::read_flat(&paths.flat_config(), &mut settings)?;
+        file::read_toml(&paths.config(), &mut settings)?;
+        for setting in SETTINGS {
+            if let Some(value) = around.variable(setting.variable).filter(|v| !v.is_empty()) {
+                settings.set_from_environment(setting, value)?;
+            }
+        }
+        for flag in flags {
+            settings.set_from_flag(flag)?;
+        }
+        Ok(settings)
+    }
+
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// A setting's value; `None` if it is unset or unknown.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.values.iter().find(|value| value.setting.key == key)?.text.as_deref()
+    }
+
+    pub(crate) fn max_agents(&self) -> u32 {
+        self.get("max_concurrent_agents").and_then(|text| text.parse().ok()).unwrap_or(3)
+    }
+
+    pub(crate) fn turn_timeout(&self) -> Duration {
+        self.amount("task_timeout_hours", 1.0, 3600.0)
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.amount("stall_timeout_minutes", 10.0, 60.0)
+    }
+
+    pub(crate) fn default_server(&self) -> Option<&str> {
+        self.get("default_server")
+    }
+
+    /// A setting that is a path, with `~` resolved.
+    pub(crate) fn path(&self, key: &str) -> Option<PathBuf> {
+        let text = self.get(key)?;
+        match (text.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => Some(home.join(rest)),
+            _ => Some(Path::new(text).to_owned()),
+        }
+    }
+
+    fn amount(&self, key: &str, default: f64, unit: f64) -> Duration {
+        let amount = self.get(key).and_then(|text| text.parse().ok()).unwrap_or(default);
+        Duration::try_from_secs_f64(amount * unit).unwrap_or(Duration::MAX)
+    }
+
+    fn set_from_environment(
+        &mut self,
+        setting: &'static Setting,
+        value: &OsStr,
+    ) -> Result<(), CliError> {
+        let name = setting.variable;
+        let text = value
+            .to_str()
+            .ok_or_else(|| CliError::config(format!("the variable {name} is not UTF-8")))?;
+        let text = setting
+            .kind
+            .check(text)
+            .map_err(|why| CliError::config(format!("the variable {name}: {why}")))?;
+        self.set(setting, text, Origin::Environment(name));
+        Ok(())
+    }
+
+    fn set_from_flag(&mut self, flag: &str) -> Result<(), CliError> {
+        let Some((key, text)) = flag.split_once('=') else {
+            return Err(CliError::usage(format!("--config {flag:?}: write it as KEY=VALUE")));
+        };
+        let setting = table::by_key(key)
+            .or_else(|| table::by_variable(key))
+            .ok_or_else(|| unknown(CliError::usage, "--config", key))?;
+        let text = setting
+            .kind
+            .check(text)
+            .map_err(|why| CliError::usage(format!("--config {key}: {why}")))?;
+        self.set(setting, text, Origin::Flag);
+        Ok(())
+    }
+
+    fn set(&mut self, setting: &'static Setting, text: String, origin: Origin) {
+        if let Some(value) = self.values.iter_mut().find(|v| v.setting.key == setting.key) {
+            value.text = Some(text);
+            value.origin = origin;
+        }
+    }
+}
+
+fn defaults() -> Vec<Value> {
+    let unset = |setting: &'static Setting| Value {
+        setting,
+        text: setting.default.map(str::to_owned),
+        origin: Origin::Default,
+    };
+    SETTINGS.iter().map(unset).collect()
+}
+
+fn unknown(make: impl FnOnce(String) -> CliError, place: &str, key: &str) -> CliError {
+    let error = make(format!("{place}: there is no setting {key:?}"));
+    match table::nearest(key) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`kugetsu config list` shows all settings"),
+    }
+}

@@ -1,0 +1,203 @@
+//! The table of settings.
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A whole number within these bounds.
+    Count { least: u32, most: u32 },
+    /// A decimal number above zero.
+    Amount,
+    /// Any text but an empty one.
+    Text,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its name in `config.toml`.
+    pub(crate) key: &'static str,
+    /// Its name in the environment and in the original's flat file.
+    pub(crate) variable: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) default: Option<&'static str>,
+    /// Whether anything reads it yet. Those that nothing reads are accepted and checked, since
+    /// files of the original have them, and are not advertised.
+    pub(crate) is_used: bool,
+    /// What it means, in a line or two.
+    pub(crate) doc: &'static str,
+}
+
+const fn setting(
+    (key, variable): (&'static str, &'static str),
+    kind: Kind,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> Setting {
+    Setting { key, variable, kind, default, is_used: true, doc }
+}
+
+const fn later(
+    (key, variable): (&'static str, &'static str),
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { key, variable, kind, default: Some(default), is_used: false, doc }
+}
+
+/// All settings there are.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting(
+        ("max_concurrent_agents", "MAX_CONCURRENT_AGENTS"),
+        Kind::Count { least: 1, most: 1000 },
+        Some("3"),
+        "How many dev agents may be alive at once, over all processes. The PM is not counted.",
+    ),
+    setting(
+        ("task_timeout_hours", "TASK_TIMEOUT_HOURS"),
+        Kind::Amount,
+        Some("1"),
+        "How long an agent's turn may take, in hours; fractions are allowed.",
+    ),
+    setting(
+        ("stall_timeout_minutes", "KUGETSU_STALL_TIMEOUT_MINUTES"),
+        Kind::Amount,
+        Some("10"),
+        "How long an agent may be silent, in minutes; fractions are allowed.",
+    ),
+    setting(
+        ("base_branch", "KUGETSU_BASE_BRANCH"),
+        Kind::Text,
+        None,
+        "The branch that worktrees start from. Unset, it is the remote's default branch.",
+    ),
+    setting(
+        ("default_server", "KUGETSU_DEFAULT_SERVER"),
+        Kind::Text,
+        Some("github.com"),
+        "The git server of references that name none, such as acme/widgets#42.",
+    ),
+    setting(
+        ("agent", "KUGETSU_AGENT"),
+        Kind::Text,
+        Some("opencode"),
+        "Which agent works: `opencode` (on one server), `opencode-run` (a process for each turn), or \
+         one that a custom program brings.",
+    ),
+    setting(
+        ("opencode_program", "KUGETSU_OPENCODE"),
+        Kind::Text,
+        Some("opencode"),
+        "The opencode to run: a path, or a name that is looked up on PATH.",
+    ),
+    setting(
+        ("temp_dir", "KUGETSU_TEMP_DIR"),
+        Kind::Text,
+        Some("~/.local/share/opencode/tool-output"),
+        "A directory for temporary files, told to agents as KUGETSU_TEMP_DIR.",
+    ),
+    setting(
+        ("store", "KUGETSU_STORE"),
+        Kind::Text,
+        Some("sqlite"),
+        "Where tasks, events and sessions are kept: `sqlite`, or a store that a custom program brings.",
+    ),
+    setting(
+        ("worktrees", "KUGETSU_WORKTREES"),
+        Kind::Text,
+        Some("git"),
+        "Who makes worktrees: `git`, or a provider that a custom program brings.",
+    ),
+    later(
+        ("verbosity", "KUGETSU_VERBOSITY"),
+        Kind::OneOf(&["verbose", "default", "quiet"]),
+        "default",
+        "How much the PM says.",
+    ),
+    later(
+        ("queue_daemon_interval_minutes", "QUEUE_DAEMON_INTERVAL_MINUTES"),
+        Kind::Amount,
+        "5",
+        "How often the daemon looks for work that nobody told it of.",
+    ),
+    later(
+        ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),
+        Kind::Amount,
+        "7",
+        "How old finished tasks get.",
+    ),
+    later(
+        ("worktree_check_pr_status", "WORKTREE_CHECK_PR_STATUS"),
+        Kind::Flag,
+        "true",
+        "Whether `destroy` refuses while the pull request is open.",
+    ),
+    later(
+        ("enable_context_dump", "ENABLE_CONTEXT_DUMP"),
+        Kind::Flag,
+        "true",
+        "Whether an issue's context is kept.",
+    ),
+];
+
+pub(super) fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+pub(super) fn by_variable(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.variable == name)
+}
+
+/// The name that a mistyped one was meant to be.
+pub(super) fn nearest(typed: &str) -> Option<&'static str> {
+    let typed = typed.to_ascii_lowercase();
+    SETTINGS
+        .iter()
+        .flat_map(|setting| [setting.key, setting.variable])
+        .map(|name| (strsim::jaro_winkler(&typed, &name.to_ascii_lowercase()), name))
+        .filter(|(likeness, _)| *likeness > 0.85)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| by_variable(name).map_or(name, |setting| setting.key))
+}
+
+impl Kind {
+    /// The value as it is kept, or what is wrong with it.
+    pub(crate) fn check(self, text: &str) -> Result<String, String> {
+        let text = text.trim();
+        let refuse = |wanted: String| Err(format!("{text:?} is no {wanted}"));
+        match self {
+            Self::Count { least, most } => match text.parse::<u32>() {
+                Ok(count) if (least..=most).contains(&count) => Ok(count.to_string()),
+                _ => refuse(format!("whole number from {least} to {most}")),
+            },
+            Self::Amount => match text.parse::<f64>() {
+                Ok(amount) if amount.is_finite() && amount > 0.0 => Ok(text.to_owned()),
+                _ => refuse("number above 0".into()),
+            },
+            Self::Text if text.is_empty() => Err("it is empty".into()),
+            Self::Text if text.chars().any(char::is_control) => {
+                Err("it has a control character in it".into())
+            }
+            Self::Text => Ok(text.to_owned()),
+            Self::OneOf(words) if words.contains(&text) => Ok(text.to_owned()),
+            Self::OneOf(words) => Err(format!("{text:?} is none of {}", words.join(", "))),
+            Self::Flag => match text {
+                "true" | "1" | "yes" | "on" => Ok("true".into()),
+                "false" | "0" | "no" | "off" => Ok("false".into()),
+                _ => Err(format!("{text:?} is neither true nor false")),
+            },
+        }
+    }
+
+    /// The value as it stands in `config.toml`.
+    pub(crate) fn toml(self, text: &str) -> String {
+        match self {
+            Self::Count { .. } | Self::Amount | Self::Flag => text.to_owned(),
+            Self::Text | Self::OneOf(_) => format!("{text:?}"),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Putting the backends together, each when it is first needed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use kugetsu_core::{
+    AgentRunner, IssueRef, RepoRef, Session, SessionKind, SessionQuery, TaskQueue, WorkerId,
+    WorktreeProvider,
+};
+use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
+use kugetsu_opencode::{
+    Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
+};
+use kugetsu_queue::{
+    Backends, Engine, FileSlots, Limits, SlotLimits, SqliteStore, SystemChance, SystemClock,
+};
+use tokio::sync::OnceCell;
+
+use crate::args::Global;
+use crate::errors::{CliError, Kind};
+use crate::paths::Paths;
+use crate::place::{Place, Stores};
+use crate::runner::Registry;
+use crate::screen::Screen;
+use crate::settings::Settings;
+use crate::surroundings::Surroundings;
+
+/// Everything that a command may need.
+pub(crate) struct Setup {
+    registry: Registry,
+    screen: Arc<Screen>,
+    around: Surroundings,
+    global: Global,
+    place: OnceLock<Place>,
+    stores: OnceCell<Stores>,
+    slots: OnceLock<Arc<FileSlots>>,
+    worktrees: OnceLock<Arc<dyn WorktreeProvider>>,
+    agent: OnceLock<Arc<dyn AgentRunner>>,
+    opencode: OnceLock<OpencodeRunner>,
+}
+
+impl Setup {
+    pub(crate) fn new(
+        registry: Registry,
+        screen: Arc<Screen>,
+        around: Surroundings,
+        global: Global,
+    ) -> Self {
+        Self {
+            registry,
+            screen,
+            around,
+            global,
+            place: OnceLock::new(),
+            stores: OnceCell::new(),
+            slots: OnceLock::new(),
+            worktrees: OnceLock::new(),
+            agent: OnceLock::new(),
+            opencode: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn screen(&self) -> &Arc<Screen> {
+        &self.screen
+    }
+
+    pub(crate) fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
+    /// The same command elsewhere: in another directory of kugetsu's, with other variables.
+    #[cfg(feature = "demo")]
+    pub(crate) fn elsewhere(&self, variables: BTreeMap<OsString, OsString>) -> Self {
+        let mut around =
+            Surroundings::new(&self.around.directory, std::io::sink(), std::io::sink());
+        around.variables = variables;
+        let global = Global { config: self.global.config.clone(), ..self.global };
+        Self::new(self.registry.clone(), Arc::clone(&self.screen), around, global)
+    }
+
+    pub(crate) fn place(&self) -> Result<&Place, CliError> {
+        if let Some(place) = self.place.get() {
+            return Ok(place);
+        }
+        let paths = Paths::find(&self.around)?;
+        let settings = Settings::read(&paths, &self.around, &self.global.config)?;
+        let variables = Arc::new(self.around.variables.clone());
+        Ok(self.place.get_or_init(|| Place { paths, settings, variables }))
+    }
+
+    pub(crate) fn paths(&self) -> Result<&Paths, CliError> {
+        Ok(&self.place()?.paths)
+    }
+
+    pub(crate) fn settings(&self) -> Result<&Settings, CliError> {
+        Ok(&self.place()?.settings)
+    }
+
+    /// The issue that a person means.
+    pub(crate) fn issue(&self, text: &str) -> Result<IssueRef, CliError> {
+        Ok(IssueRef::parse(text, self.settings()?.default_server())?)
+    }
+
+    /// Refuses where `init` never was.
+    pub(crate) fn must_be_made(&self) -> Result<(), CliError> {
+        let paths = self.paths()?;
+        if paths.are_made() {
+            return Ok(());
+        }
+        let shown = self.screen.path(paths.root());
+        Err(CliError::config(format!("kugetsu is not initialised in {shown}"))
+            .hint("run `kugetsu init`"))
+    }
+
+    pub(crate) async fn stores(&self) -> Result<&Stores, CliError> {
+        self.stores
+            .get_or_try_init(|| async {
+                let place = self.place()?;
+                let name = place.setting("store").unwrap_or("sqlite");
+                match (self.registry.stores.get(name), name) {
+                    (Some(open), _) => Ok(open(place).await?),
+                    (None, "sqlite") => {
+                        Ok(Stores::of(SqliteStore::open(place.paths.database()).await?))
+                    }
+                    _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
+                }
+            })
+            .await
+    }
+
+    pub(crate) fn slots(&self) -> Result<Arc<FileSlots>, CliError> {
+        if let Some(slots) = self.slots.get() {
+            return Ok(Arc::clone(slots));
+        }
+        let place = self.place()?;
+        let limits = SlotLimits::new(place.settings.max_agents());
+        let slots = Arc::new(FileSlots::open(place.paths.slots(), limits)?);
+        Ok(Arc::clone(self.slots.get_or_init(|| slots)))
+    }
+
+    pub(crate) fn worktrees(&self) -> Result<Arc<dyn WorktreeProvider>, CliError> {
+        if let Some(worktrees) = self.worktrees.get() {
+            return Ok(Arc::clone(worktrees));
+        }
+        let place = self.place()?;
+        let name = place.setting("worktrees").unwrap_or("git");
+        let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
+            (Some(make), _) => make(place)?,
+            (None, "git") => Arc::new(self.git(&place.paths)?),
+            _ => {
+                let own = self.registry.worktrees.keys();
+                return Err(no_backend("worktrees", name, &["git"], own));
+            }
+        };
+        Ok(Arc::clone(self.worktrees.get_or_init(|| made)))
+    }
+
+    pub(crate) fn agent(&self) -> Result<Arc<dyn AgentRunner>, CliError> {
+        if let Some(agent) = self.agent.get() {
+            return Ok(Arc::clone(agent));
+        }
+        let place = self.place()?;
+        let name = place.setting("agent").unwrap_or("opencode");
+        let made: Arc<dyn AgentRunner> = match (self.registry.agents.get(name), name) {
+            (Some(make), _) => make(place)?,
+            (None, "opencode") => Arc::new(self.opencode(place, OpencodeEngine::Server)?),
+            (None, "opencode-run") => Arc::new(self.opencode(place, OpencodeEngine::Run)?),
+            _ => {
+                let ours = ["opencode", "opencode-run"];
+                return Err(no_backend("agent", name, &ours, self.registry.agents.keys()));
+            }
+        };
+        Ok(Arc::clone(self.agent.get_or_init(|| made)))
+    }
+
+    fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
+        let sources = RepositoryMap::read(&paths.sources(), Arc::new(HttpsSources))
+            .map_err(|error| CliError::config(error.to_string()))?;
+        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), Arc::new(sources));
+        Ok(match self.variables_of_others() {
+            Some(others) => others.iter().fold(git, |git, (n, v)| git.with_variable(n, v)),
+            None => git,
+        })
+    }
+
+    /// The variables that the programs we start do not inherit and have to be told.
+    fn variables_of_others(&self) -> Option<&BTreeMap<OsString, OsString>> {
+        (!self.around.is_of_process).then_some(&self.around.variables)
+    }
+
+    fn opencode(&self, place: &Place, engine: OpencodeEngine) -> Result<OpencodeRunner, CliError> {
+        let program = place.settings.path("opencode_program").unwrap_or("opencode".into());
+        let is_name = program.components().count() == 1;
+        let program = if is_name { program } else { self.around.directory.join(program) };
+        let others = self.variables_of_others();
+        let mut environment: Environment = others.into_iter().flatten().collect();
+        let mut rules = RuleBook::default();
+        if let Some(temp) = place.settings.path("temp_dir") {
+            let inside = format!("{}/*", temp.display());
+            rules.dev.push(Rule::allow("external_directory", inside));
+            environment = environment.with("KUGETSU_TEMP_DIR", temp);
+        }
+        let config = OpencodeConfig::new(place.state("opencode"))
+            .with_program(program)
+            .with_engine(engine)
+            .with_rules(rules)
+            .with_environment(environment);
+        let runner = OpencodeRunner::new(config)?;
+        Ok(self.opencode.get_or_init(|| runner).clone())
+    }
+
+    /// Where the agent's own logs are, if they are anywhere.
+    pub(crate) fn agent_logs(&self) -> Option<PathBuf> {
+        let logs = self.place.get()?.state("opencode").join("logs");
+        logs.is_dir().then_some(logs)
+    }
+
+    /// Ends what was started for the command, and returns when it has ended.
+    pub(crate) async fn close(&self) {
+        if let Some(opencode) = self.opencode.get() {
+            opencode.shut_down().await;
+        }
+    }
+
+    /// The queue alone, for commands that run no agent.
+    pub(crate) async fn queue(&self) -> Result<TaskQueue, CliError> {
+        let tasks = Arc::clone(&self.stores().await?.tasks);
+        Ok(TaskQueue::new(tasks, Arc::new(clock()?), Arc::new(SystemChance)))
+    }
+
+    pub(crate) async fn engine(&self) -> Result<Engine, CliError> {
+        let stores = self.stores().await?;
+        let (paths, settings) = (self.paths()?, self.settings()?);
+        let backends = Backends::new(
+            (Arc::clone(&stores.tasks), Arc::clone(&stores.sessions)),
+            self.slots()?,
+            self.worktrees()?,
+            self.agent()?,
+            (Arc::new(clock()?), Arc::new(SystemChance)),
+        );
+        let limits = Limits::default()
+            .with_turn(settings.turn_timeout())
+            .with_stall(settings.stall_timeout());
+        Ok(Engine::new(backends, worker()?, paths.home())
+            .with_limits(limits)
+            .with_base_branch(settings.get("base_branch").map(str::to_owned)))
+    }
+
+    pub(crate) async fn session(&self, kind: SessionKind) -> Result<Option<Session>, CliError> {
+        Ok(self.stores().await?.sessions.find(&SessionQuery::of(kind)).await?.pop())
+    }
+
+    /// Refuses to work with agents unless the base and the PM's session are there.
+    pub(crate) async fn must_be_initialised(&self) -> Result<(), CliError> {
+        self.must_be_made()?;
+        for (kind, name) in [(SessionKind::Base, "base"), (SessionKind::Pm, "PM")] {
+            if self.session(kind).await?.is_none() {
+                return Err(CliError::config(format!("the {name} session is missing"))
+                    .hint("run `kugetsu init`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers where a repository is cloned from. Worktrees made from now on know it.
+    pub(crate) fn remember(&self, repository: &RepoRef, given: &str) -> Result<(), CliError> {
+        let file = self.paths()?.sources();
+        crate::repositories::remember(&file, repository, given, &self.around.directory)
+    }
+}
+
+pub(crate) fn clock() -> Result<SystemClock, CliError> {
+    SystemClock::new().map_err(|error| CliError::io("read the clock", &error))
+}
+
+/// Unique among all workers: the machine, the process, and the process's only worker.
+fn worker() -> Result<WorkerId, CliError> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        .take(60)
+        .collect();
+    let host = host.trim_start_matches('-');
+    let host = if host.is_empty() { "host" } else { host };
+    WorkerId::new(format!("{host}-{}-0", std::process::id()))
+        .map_err(|error| CliError::failed(error.to_string()))
+}
+
+fn no_backend<'a>(
+    setting: &str,
+    name: &str,
+    ours: &[&'a str],
+    own: impl Iterator<Item = &'a String>,
+) -> CliError {
+    let known: Vec<&str> = ours.iter().copied().chain(own.map(String::as_str)).collect();
+    CliError::new(Kind::Config, format!("{setting} = {name:?}: there is no such backend"))
+        .hint(format!("known are: {}", known.join(", ")))
+}

@@ -1,7 +1,15 @@
 //! Stand-ins for everything that core leaves to others, for tests that need no real one.
 
 mod agent;
+mod chance;
+mod clock;
+mod notifier;
 mod slots;
+mod worktrees;
 
 pub use agent::{FakeAgent, FakeRun};
+pub use chance::{FixedChance, SeededChance};
+pub use clock::ManualClock;
+pub use notifier::RecordingNotifier;
 pub use slots::MemorySlots;
+pub use worktrees::FakeWorktrees;

@@ -44,6 +44,11 @@ impl SampleRepository {
         Ok(sample)
     }
 
+    /// The repository that is at `directory` already, or the worktree of one.
+    pub fn at(directory: &Path) -> io::Result<Self> {
+        Ok(Self { path: directory.canonicalize()? })
+    }
+
     /// Its directory, canonical.
     pub fn path(&self) -> &Path {
         &self.path

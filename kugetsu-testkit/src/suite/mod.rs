@@ -28,19 +28,25 @@
 //! | [`TaskStore`](kugetsu_core::TaskStore) | [`TaskStoreFixture`] | `task_store_suite!` | [`tasks::PROMISES`] |
 //! | [`SessionStore`](kugetsu_core::SessionStore) | [`SessionStoreFixture`] | `session_store_suite!` | [`sessions::PROMISES`] |
 //! | [`AgentRunner`](kugetsu_core::AgentRunner) | [`AgentRunnerFixture`] | `agent_runner_suite!` | [`agents::PROMISES`] |
+//! | [`WorktreeProvider`](kugetsu_core::WorktreeProvider) | [`WorktreeFixture`] | `worktree_provider_suite!` | [`worktrees::PROMISES`] |
 //! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_suite!` | [`slots::PROMISES`] |
+//! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_suite!` | [`notices::PROMISES`] |
 
 pub mod agents;
+pub mod notices;
 mod promise;
 mod sample;
 pub mod sessions;
 pub mod slots;
 pub mod tasks;
+pub mod worktrees;
 
 pub use agents::{AgentRunnerFixture, Deed};
+pub use notices::NotifierFixture;
 #[doc(hidden)]
 pub use promise::hold;
 pub use promise::{Broken, Promise};
 pub use sessions::SessionStoreFixture;
 pub use slots::SlotPoolFixture;
 pub use tasks::TaskStoreFixture;
+pub use worktrees::WorktreeFixture;

@@ -2,3 +2,5 @@
 
 mod agent;
 mod memory;
+mod notifier;
+mod worktrees;

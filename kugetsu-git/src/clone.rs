@@ -14,9 +14,10 @@ use crate::delete::delete;
 use crate::fault::{self, Doing, backend};
 use crate::git::Git;
 use crate::lock::Lock;
-use crate::scratch::{FETCH, Reference, Scratch, make_directory};
+use crate::scratch::{FETCH, References, Scratch, make_directory, write_packed};
 use crate::site::beside;
 use crate::source::Source;
+use crate::stale;
 
 /// What follows the remote: its branches and tags.
 const FOLLOWED: [&str; 2] = ["refs/remotes/origin/*", "refs/tags/*"];
@@ -101,7 +102,7 @@ struct Ready {
     target: PathBuf,
     scratch: Scratch,
     /// What the remote's branches and tags were.
-    before: BTreeMap<String, Oid>,
+    before: References,
 }
 
 fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, WorktreeError> {
@@ -110,6 +111,8 @@ fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, Workt
         delete(left_over).doing(|| format!("delete {}", left_over.display()))?;
     }
     let target = if fs::symlink_metadata(clone).is_ok() {
+        make_directory(&scratch).doing(|| format!("make {}", scratch.display()))?;
+        stale::sweep_shared(clone, &scratch);
         clone.to_owned()
     } else {
         initialise(&new)?;
@@ -117,8 +120,7 @@ fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, Workt
     };
     let repository = open(&target)?;
     let before = followed(&repository).doing(|| format!("read {}", target.display()))?;
-    let seeds: Vec<Reference> = before.iter().map(|(name, id)| (name.clone(), *id)).collect();
-    let scratch = Scratch::make(scratch, &target, &seeds, Some(source))?;
+    let scratch = Scratch::make(scratch, &target, &before, Some(source))?;
     Ok(Ready { target, scratch, before })
 }
 
@@ -144,7 +146,7 @@ fn initialise(path: &Path) -> Result<(), WorktreeError> {
     Ok(())
 }
 
-fn followed(repository: &Repository) -> Result<BTreeMap<String, Oid>, git2::Error> {
+fn followed(repository: &Repository) -> Result<References, git2::Error> {
     let odb = repository.odb()?;
     let mut all = BTreeMap::new();
     for glob in FOLLOWED {
@@ -210,8 +212,12 @@ fn take_over(
     if fs::symlink_metadata(&shallow).is_ok() {
         fs::rename(&shallow, target.join("shallow")).doing(doing)?;
     }
-    let repository = open(target)?;
     let after = fetched(&scratch.path).doing(doing)?;
+    if target != clone {
+        // Nobody else sees it yet, and one file is faster than thousands.
+        write_packed(&target.join("packed-refs"), &after).doing(doing)?;
+    }
+    let repository = open(target)?;
     follow(&repository, before, &after).doing(doing)?;
     point_head(&repository, head).doing(doing)?;
     point_remote(&repository, source).doing(doing)?;
@@ -221,7 +227,7 @@ fn take_over(
     Ok(())
 }
 
-fn fetched(scratch: &Path) -> Result<BTreeMap<String, Oid>, git2::Error> {
+fn fetched(scratch: &Path) -> Result<References, git2::Error> {
     let repository = Repository::open_bare(scratch)?;
     let mut all = BTreeMap::new();
     for reference in repository.references()? {
@@ -237,17 +243,18 @@ fn fetched(scratch: &Path) -> Result<BTreeMap<String, Oid>, git2::Error> {
 /// such as an agent that pushed, is newer than what was fetched and stays.
 fn follow(
     repository: &Repository,
-    before: &BTreeMap<String, Oid>,
-    after: &BTreeMap<String, Oid>,
+    before: &References,
+    after: &References,
 ) -> Result<(), git2::Error> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed: Vec<&String> =
         names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
     let odb = repository.odb()?;
-    let untouched = |name: &str| {
+    let at = |name: &str| {
         let now = repository.find_reference(name).ok().and_then(|reference| reference.target());
-        now.filter(|target| odb.exists(*target)) == before.get(name).copied()
+        now.filter(|target| odb.exists(*target))
     };
+    let untouched = |name: &str| at(name) == before.get(name).copied();
     // A branch that is gone may be where a directory of branches belongs now.
     for name in changed.iter().filter(|name| !after.contains_key(**name)) {
         if untouched(name) {

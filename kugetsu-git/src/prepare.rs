@@ -15,7 +15,7 @@ use crate::entry::{self, Record};
 use crate::fault::{Doing, backend};
 use crate::lock::Lock;
 use crate::provider::GitWorktrees;
-use crate::scratch::{Scratch, make_directory};
+use crate::scratch::{References, Scratch, make_directory};
 use crate::site::Site;
 use crate::stale;
 use crate::standing::{Standing, in_the_way, standing};
@@ -78,12 +78,12 @@ pub(crate) fn lock(site: &Site) -> Result<Lock, WorktreeError> {
 /// The worktree that is there, with its administration complete.
 fn find(_held: &Lock, site: &Site) -> Result<Option<Worktree>, WorktreeError> {
     sweep(site)?;
+    stale::sweep(site);
     match standing(site)? {
         Standing::Worktree => {
             entry::mend(site)?;
             entry::write_link(site, &site.tree)
                 .doing(|| format!("write {}", site.tree.join(".git").display()))?;
-            stale::sweep(site);
             Ok(Some(worktree(site)))
         }
         Standing::Replaced(why) => Err(in_the_way(&site.tree, &why)),
@@ -144,7 +144,7 @@ fn plan(
         return Ok(Plan { commit, checkout: None });
     }
     make_directory(&site.new_tree()).doing(doing)?;
-    let scratch = Scratch::make(site.scratch(), &site.clone, &[], None)?;
+    let scratch = Scratch::make(site.scratch(), &site.clone, &References::new(), None)?;
     Ok(Plan { commit, checkout: Some(scratch) })
 }
 

@@ -15,6 +15,7 @@ use crate::inspect::{status, unpushed};
 use crate::prepare::{lock, sweep};
 use crate::scratch::make_directory;
 use crate::site::{Roots, Site};
+use crate::stale;
 use crate::standing::{Standing, in_the_way, standing};
 
 pub(crate) fn remove(
@@ -26,6 +27,9 @@ pub(crate) fn remove(
     let site = Site::new(&roots, issue);
     let lock = lock(&site)?;
     sweep(&site)?;
+    stale::sweep(&site);
+    touch(&site.lock()).doing(|| format!("write {}", site.lock().display()))?;
+    stale::sweep_shared(&site.clone, &site.lock());
     let repository = match fs::symlink_metadata(&site.clone) {
         Ok(_) => Some(clone::open(&site.clone)?),
         Err(_) => None,
@@ -44,6 +48,13 @@ pub(crate) fn remove(
     }
     delete(&site.old_tree()).doing(doing)?;
     lock.retire().doing(doing)
+}
+
+/// Gives our own lock file the file system's time.
+fn touch(lock: &Path) -> std::io::Result<()> {
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    Ok(rustix::fs::utimensat(rustix::fs::CWD, lock, &times, rustix::fs::AtFlags::empty())?)
 }
 
 /// What may be removed.

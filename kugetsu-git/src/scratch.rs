@@ -1,5 +1,6 @@
 //! A git directory of our own for one command.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt;
@@ -20,15 +21,15 @@ pub(crate) struct Scratch {
     pub(crate) objects: PathBuf,
 }
 
-/// A reference's full name and what it points to.
-pub(crate) type Reference = (String, Oid);
+/// References by full name, and what they point to.
+pub(crate) type References = BTreeMap<String, Oid>;
 
 impl Scratch {
     /// Makes it at `path`, where nothing else may be kept, with the references given.
     pub(crate) fn make(
         path: PathBuf,
         clone: &Path,
-        references: &[Reference],
+        references: &References,
         source: Option<&Source>,
     ) -> Result<Self, WorktreeError> {
         let scratch = Self { path, objects: clone.join("objects") };
@@ -46,7 +47,7 @@ impl Scratch {
         Ok(scratch)
     }
 
-    fn fill(&self, references: &[Reference]) -> io::Result<()> {
+    fn fill(&self, references: &References) -> io::Result<()> {
         delete(&self.path)?;
         make_directory(&self.path)?;
         fs::create_dir(self.path.join("refs"))?;
@@ -57,11 +58,7 @@ impl Scratch {
             self.path.join("config"),
             "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tlogAllRefUpdates = false\n",
         )?;
-        let mut packed = io::BufWriter::new(fs::File::create(self.path.join("packed-refs"))?);
-        for (name, target) in references {
-            writeln!(packed, "{target} {name}")?;
-        }
-        packed.flush()
+        write_packed(&self.path.join("packed-refs"), references)
     }
 
     fn making(&self) -> String {
@@ -74,6 +71,15 @@ impl Drop for Scratch {
         // What stays behind is swept before the next command.
         let _ = delete(&self.path);
     }
+}
+
+/// Writes references as git packs them.
+pub(crate) fn write_packed(path: &Path, references: &References) -> io::Result<()> {
+    let mut packed = io::BufWriter::new(fs::File::create(path)?);
+    for (name, target) in references {
+        writeln!(packed, "{target} {name}")?;
+    }
+    packed.flush()
 }
 
 /// Remote branches are kept apart from the agents' own.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use kugetsu_core::{Unsaved, WorktreeError, WorktreeProvider};
 
@@ -211,4 +212,34 @@ async fn a_clone_that_is_none_is_told() {
         matches!(&error, WorktreeError::InTheWay { path, .. } if *path == ground.clone()),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn locks_of_references_that_a_crash_left_do_not_last() {
+    let ground = Ground::new();
+    ground.prepare(1).await;
+    let branch = ground.clone().join("refs/heads/fix/issue-7.lock");
+    File::create(&branch).unwrap();
+    ground.prepare(7).await;
+    File::create(&branch).unwrap();
+    ground.worktrees.remove(&issue(7), Unsaved::Keep).await.unwrap();
+    assert!(!branch.exists());
+
+    let shared = ["packed-refs.lock", "config.lock", "refs/remotes/origin/main.lock"];
+    let shared = shared.map(|name| ground.clone().join(name));
+    fs::create_dir_all(shared[2].parent().unwrap()).unwrap();
+    let make = |age| {
+        for lock in &shared {
+            let file = File::create(lock).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        }
+    };
+    make(Duration::ZERO);
+    ground.remote.commit("newer.txt", "", "newer").unwrap();
+    let error = ground.try_prepare(8).await.unwrap_err();
+    assert!(error.retry().is_possible(), "somebody may be at it: {error}");
+    make(Duration::from_mins(1));
+    ground.prepare(8).await;
+    assert!(ground.tree(8).join("newer.txt").exists());
+    assert!(!shared.iter().any(|lock| lock.exists()));
 }

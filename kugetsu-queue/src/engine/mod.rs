@@ -111,6 +111,11 @@ impl Engine {
         &self.line.queue
     }
 
+    /// The sessions.
+    pub fn sessions(&self) -> &Arc<dyn SessionStore> {
+        &self.line.sessions
+    }
+
     /// The events, to be followed.
     pub fn events(&self) -> &WatchedStore {
         &self.store

@@ -1,0 +1,8 @@
+//! The command and the engine with the real opencode, against the scripted model.
+
+mod attribution;
+mod death;
+mod hostile;
+mod house;
+mod job;
+mod limit;

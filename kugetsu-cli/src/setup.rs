@@ -190,12 +190,25 @@ impl Setup {
         (!self.around.is_of_process).then_some(&self.around.variables)
     }
 
+    /// opencode, whichever agent is set.
+    #[cfg(feature = "demo")]
+    pub(crate) fn opencode_alone(&self) -> Result<OpencodeRunner, CliError> {
+        self.opencode(self.place()?, OpencodeEngine::Server)
+    }
+
+    /// What turns this process's own environment into that of our surroundings.
+    fn environment_of_others(&self) -> Environment {
+        let Some(others) = self.variables_of_others() else { return Environment::new() };
+        let foreign = std::env::vars_os().map(|(name, _)| name);
+        let foreign = foreign.filter(|name| !others.contains_key(name));
+        foreign.fold(others.iter().collect(), Environment::without)
+    }
+
     fn opencode(&self, place: &Place, engine: OpencodeEngine) -> Result<OpencodeRunner, CliError> {
         let program = place.settings.path("opencode_program").unwrap_or("opencode".into());
         let is_name = program.components().count() == 1;
         let program = if is_name { program } else { self.around.directory.join(program) };
-        let others = self.variables_of_others();
-        let mut environment: Environment = others.into_iter().flatten().collect();
+        let mut environment = self.environment_of_others();
         let mut rules = RuleBook::default();
         if let Some(temp) = place.settings.path("temp_dir") {
             let inside = format!("{}/*", temp.display());

@@ -244,6 +244,10 @@ fn told(
     Ok(())
 }
 
+/// How to get the agent's program.
+pub(super) const INSTALL: &str = "say where opencode is with KUGETSU_OPENCODE (or `opencode_program` in \
+     config.toml); in kugetsu's own repository, ./scripts/opencode installs it";
+
 /// The failure as an error. If the agent's program is what is missing, it says so by its kind.
 pub(super) async fn explained(setup: &Setup, failure: Failure) -> CliError {
     if let Ok(agent) = setup.agent() {
@@ -252,10 +256,7 @@ pub(super) async fn explained(setup: &Setup, failure: Failure) -> CliError {
             Err(error) => Some(error.to_string()),
         };
         if missing.is_some() {
-            return CliError::new(Kind::Missing, failure.reason).hint(
-                "./scripts/opencode or `npm install -g opencode-ai` installs opencode; the setting \
-                 `opencode_program` (KUGETSU_OPENCODE) says where it is",
-            );
+            return CliError::new(Kind::Missing, failure.reason).hint(INSTALL);
         }
     }
     CliError::new(Kind::Failed, failure.reason)

@@ -1,6 +1,7 @@
 //! `kugetsu init`: the directory, the base session and the PM's.
 
-use kugetsu_core::{SessionKind, SessionQuery, SlotKey, SlotPool};
+use kugetsu_core::{Session, SessionKind, SessionQuery, SlotKey, SlotPool};
+use kugetsu_queue::line::Base;
 use serde_json::json;
 
 use super::{destroy, foreground};
@@ -21,15 +22,35 @@ const PM_ENV: &str = "\
 pub(super) async fn init(args: Init, setup: &Setup) -> Result<(), CliError> {
     let (screen, paths) = (setup.screen(), setup.paths()?);
     let here = screen.path(paths.root());
-    if paths.are_made() && !args.force && is_initialised(setup).await? {
+    if !args.force && paths.are_made() && is_initialised(setup).await? {
         return Err(CliError::failed(format!("kugetsu is initialised already in {here}"))
             .hint("`kugetsu init --force` replaces the base and PM sessions"));
     }
+    if !screen.json {
+        screen.remark("Making the base session and the PM's.");
+    }
+    let Base { base, pm, .. } = make(setup, args.force).await?;
+    let id = |session: &Session| session.agent_session.as_ref().map(ToString::to_string);
+    if screen.json {
+        let directory = paths.root();
+        return screen.answer(&json!({ "directory": directory, "base": id(&base), "pm": id(&pm) }));
+    }
+    let shown = |session| id(session).unwrap_or_else(|| "made when it first runs".into());
+    screen.say(screen.painted(Tone::Strong, &format!("Initialised kugetsu in {here}")))?;
+    screen.say(format!("  base session  {}", shown(&base)))?;
+    screen.say(format!("  PM session    {}", shown(&pm)))?;
+    screen.remark("hint: have an agent work on an issue with `kugetsu start <issue> <message>`");
+    Ok(())
+}
+
+/// Makes what is missing, and the sessions `anew` if that is wanted.
+pub(super) async fn make(setup: &Setup, anew: bool) -> Result<Base, CliError> {
+    let paths = setup.paths()?;
     paths.make()?;
     paths::write_new(&paths.config(), &settings::commented())?;
     paths::write_new(&paths.env().join("default.env"), DEFAULT_ENV)?;
     paths::write_new(&paths.env().join("pm-agent.env"), PM_ENV)?;
-    // Whoever holds the PM's slot uses its session; and of two who initialise, one does.
+    // Whoever holds the PM's slot uses its session; and of two who initialise at once, one does.
     let pool = setup.slots()?;
     let Some(_slot) = pool.try_acquire(&SlotKey::Pm, "kugetsu init").await? else {
         let holder = pool.holders(&SlotKey::Pm).await?.pop();
@@ -37,37 +58,17 @@ pub(super) async fn init(args: Init, setup: &Setup) -> Result<(), CliError> {
         let message = format!("the PM is in use{}", who.unwrap_or_default());
         return Err(CliError::new(Kind::InUse, message).hint("try again when it has ended"));
     };
-    if args.force {
-        let all = setup.stores().await?.sessions.find(&SessionQuery::all()).await?;
-        for session in all {
+    if anew {
+        for session in setup.stores().await?.sessions.find(&SessionQuery::all()).await? {
             if !matches!(session.kind, SessionKind::Dev(_)) {
                 destroy::forget(setup, session).await?;
             }
         }
     }
-    if !screen.json {
-        screen.remark("Making the base session and the PM's.");
+    match setup.engine().await?.init().await {
+        Ok(base) => Ok(base),
+        Err(failure) => Err(foreground::explained(setup, failure).await),
     }
-    let engine = setup.engine().await?;
-    let base = match engine.init().await {
-        Ok(base) => base,
-        Err(failure) => return Err(foreground::explained(setup, failure).await),
-    };
-    let id =
-        |session: &kugetsu_core::Session| session.agent_session.as_ref().map(ToString::to_string);
-    if screen.json {
-        return screen.answer(&json!({
-            "directory": paths.root(),
-            "base": id(&base.base),
-            "pm": id(&base.pm),
-        }));
-    }
-    let shown = |session| id(session).unwrap_or_else(|| "made when it first runs".into());
-    screen.say(screen.painted(Tone::Strong, &format!("Initialised kugetsu in {here}")))?;
-    screen.say(format!("  base session  {}", shown(&base.base)))?;
-    screen.say(format!("  PM session    {}", shown(&base.pm)))?;
-    screen.remark("hint: have an agent work on an issue with `kugetsu start <issue> <message>`");
-    Ok(())
 }
 
 async fn is_initialised(setup: &Setup) -> Result<bool, CliError> {

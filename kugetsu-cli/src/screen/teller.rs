@@ -64,7 +64,7 @@ impl Teller {
                 self.worktree = Some(path.clone());
                 self.doing = "getting a session".into();
                 let made = if *created { "new" } else { "as it was" };
-                own("worktree", format!("{branch}, {made}, in {path}"))
+                own("worktree", format!("{branch} ({made})"))
             }
             Happening::SessionReady { session, how } => {
                 self.session = Some(session.to_string());

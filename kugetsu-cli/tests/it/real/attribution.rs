@@ -45,7 +45,10 @@ async fn fifty_times_two_starts_at_the_same_instant_attribute_no_session_wrongly
         let record = sessions.iter().find(|s| s.kind.to_string() == name).unwrap();
         let id = record.agent_session.as_ref().unwrap().as_str();
         let directory = record.directory.as_ref().unwrap();
-        assert_eq!(fs::read_to_string(directory.join("who.txt")).unwrap().trim(), number.to_string());
+        assert_eq!(
+            fs::read_to_string(directory.join("who.txt")).unwrap().trim(),
+            number.to_string()
+        );
         let heard: Vec<_> = asked
             .iter()
             .filter(|request| request.prompt().contains(&format!("the issue {name}.")))

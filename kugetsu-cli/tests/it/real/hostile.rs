@@ -41,8 +41,7 @@ async fn a_message_reaches_the_model_byte_for_byte_whatever_is_in_it() {
     for message in messages() {
         let before = house.model.requests().len();
         let request = Request::dev(reference(1), message.clone());
-        let task =
-            engine.start(request, Wait::No, CancellationToken::new(), |_| {}).await.unwrap();
+        let task = engine.start(request, Wait::No, CancellationToken::new(), |_| {}).await.unwrap();
         let completed =
             matches!(task.state, TaskState::Settled { outcome: Outcome::Completed { .. }, .. });
         let start: String = message.chars().take(40).collect();
@@ -50,7 +49,11 @@ async fn a_message_reaches_the_model_byte_for_byte_whatever_is_in_it() {
         let asked = house.model.requests();
         let told = asked.get(before).unwrap().prompt();
         let (_, told) = told.split_once("Delegator's message:\n").unwrap();
-        assert!(told == message, "{start:?} arrived as {:?}", told.chars().take(60).collect::<String>());
+        assert!(
+            told == message,
+            "{start:?} arrived as {:?}",
+            told.chars().take(60).collect::<String>()
+        );
     }
     let worktree = house.place("embedded").join("worktrees/git.example-acme-widgets-1");
     assert!(!worktree.join("canary").exists());
@@ -72,7 +75,8 @@ async fn a_message_survives_the_command_line_the_input_and_a_file() {
     let input = fs::File::open(file.path()).unwrap();
     let piped = finish(piped.stdin(input).spawn().unwrap()).await;
     let asked = house.model.requests();
-    let expected = [(&argument, hostile), (&option, "--json"), (&from_file, hostile), (&piped, hostile)];
+    let expected =
+        [(&argument, hostile), (&option, "--json"), (&from_file, hostile), (&piped, hostile)];
     for (index, (ran, message)) in expected.into_iter().enumerate() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let told = asked[index].prompt();

@@ -129,8 +129,8 @@ impl House {
         let store = Arc::new(SqliteStore::open(state.join("kugetsu.db")).await.unwrap());
         let slots = FileSlots::open(state.join("slots"), SlotLimits::new(limit)).unwrap();
         let source = Source::parse(self.repository.path().to_str().unwrap()).unwrap();
-        let sources = RepositoryMap::new(Arc::new(HttpsSources))
-            .with(REPOSITORY.parse().unwrap(), source);
+        let sources =
+            RepositoryMap::new(Arc::new(HttpsSources)).with(REPOSITORY.parse().unwrap(), source);
         let worktrees =
             GitWorktrees::new(state.join("worktrees"), state.join("repos"), Arc::new(sources));
         let config = OpencodeConfig::new(state.join("opencode"))

@@ -89,7 +89,12 @@ async fn work_that_was_not_committed_survives_starts_and_is_not_destroyed() {
 async fn a_lost_worktree_and_a_lost_session_are_made_again() {
     let house = House::new().await;
     let first = house
-        .run(&["start", "--json", &issue(1), "MODEL: write a.txt a\nMODEL: commit add a\nMODEL: say ok"])
+        .run(&[
+            "start",
+            "--json",
+            &issue(1),
+            "MODEL: write a.txt a\nMODEL: commit add a\nMODEL: say ok",
+        ])
         .await;
     assert_eq!(first.code, Some(0), "{first:?}");
     fs::remove_dir_all(first.worktree()).unwrap();

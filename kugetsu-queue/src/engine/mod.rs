@@ -140,6 +140,8 @@ impl Engine {
         let (id, attempt) = (task.id, task.last_attempt());
         let line = self.line.clone();
         let halt = stop.clone();
+        // Held until the task is settled: whoever gets the slot takes this worker for dead.
+        let _held = slots.clone();
         // A task of its own, so that a panic is an error value here.
         let walk = AbortOnDropHandle::new(tokio::spawn(async move {
             let mut turn = Turn::default();

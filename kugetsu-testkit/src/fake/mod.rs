@@ -5,6 +5,7 @@ mod chance;
 mod clock;
 mod notifier;
 mod slots;
+mod strict;
 mod worktrees;
 
 pub use agent::{FakeAgent, FakeRun};
@@ -12,4 +13,5 @@ pub use chance::{FixedChance, SeededChance};
 pub use clock::ManualClock;
 pub use notifier::RecordingNotifier;
 pub use slots::MemorySlots;
+pub use strict::{Fault, Operation, StrictStore};
 pub use worktrees::FakeWorktrees;

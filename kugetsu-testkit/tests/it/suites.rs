@@ -3,4 +3,5 @@
 mod agent;
 mod memory;
 mod notifier;
+mod strict;
 mod worktrees;

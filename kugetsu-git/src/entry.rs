@@ -1,6 +1,8 @@
 //! A worktree's administration: the files in the clone, and the link to them in the worktree.
 //!
-//! The layout is git's own and documented in gitrepository-layout(5).
+//! The layout is git's own and documented in gitrepository-layout(5). The files are written here
+//! because libgit2 (1.9) adds a worktree only together with a checkout of its own, which is several
+//! times slower than git's, and neither it nor git does so in one step that a crash cannot halve.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

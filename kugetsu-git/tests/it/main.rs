@@ -10,4 +10,5 @@ mod prepare;
 mod remote;
 mod remove;
 mod source;
+mod suite;
 mod together;

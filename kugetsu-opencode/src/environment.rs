@@ -8,10 +8,7 @@ use crate::quirks;
 use crate::state::State;
 
 /// The changes to our own environment for an opencode of this runner.
-pub(crate) fn changes(
-    config: &OpencodeConfig,
-    state: &State,
-) -> Vec<(OsString, Option<OsString>)> {
+pub(crate) fn changes(config: &OpencodeConfig, state: &State) -> Vec<(OsString, Option<OsString>)> {
     let mut changes: Vec<(OsString, Option<OsString>)> = Vec::new();
     let set = |(name, value): (&str, &str)| (OsString::from(name), Some(OsString::from(value)));
     changes.extend(quirks::QUIET.map(set));

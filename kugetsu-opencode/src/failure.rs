@@ -14,6 +14,24 @@ pub(crate) fn of(error: &ToldError) -> Failure {
     Failure::new(format!("the model failed: {}", words(error)), retry(error))
 }
 
+/// The failure of a turn in which something was asked that nobody may answer.
+pub(crate) fn refused(what: &str) -> Failure {
+    Failure::fatal(format!("the agent asked for what nobody may answer, and was refused: {what}"))
+}
+
+/// What the reason that the model gave for its end means; `None` is a good one.
+pub(crate) fn of_reason(reason: &str, said_anything: bool) -> Option<Failure> {
+    Some(match reason {
+        "stop" | "end_turn" | "end-turn" if said_anything => return None,
+        "stop" | "end_turn" | "end-turn" => {
+            Failure::passing("the turn was empty: the agent said and did nothing")
+        }
+        "length" => Failure::passing("the answer was cut off at its greatest length"),
+        "content-filter" => Failure::fatal("the model's provider filtered the answer"),
+        other => Failure::passing(format!("the turn ended in the middle ({other})")),
+    })
+}
+
 fn words(error: &ToldError) -> String {
     let message = crate::wire::first_line(&error.data.message, 300);
     match (message.is_empty(), error.data.status_code) {

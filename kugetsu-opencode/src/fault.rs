@@ -9,8 +9,17 @@ use kugetsu_core::error::{Retry, Source};
 pub(crate) const WHO: &str = "opencode";
 
 /// The backend's own fault.
-pub(crate) fn backend(operation: impl Into<String>, retry: Retry, source: impl Into<Source>) -> AgentError {
-    AgentError::Backend { who: WHO.into(), operation: operation.into(), retry, source: source.into() }
+pub(crate) fn backend(
+    operation: impl Into<String>,
+    retry: Retry,
+    source: impl Into<Source>,
+) -> AgentError {
+    AgentError::Backend {
+        who: WHO.into(),
+        operation: operation.into(),
+        retry,
+        source: source.into(),
+    }
 }
 
 /// A fault of this machine, which may pass.

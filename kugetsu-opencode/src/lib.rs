@@ -20,6 +20,7 @@ mod run;
 mod runner;
 mod server;
 mod sessions;
+mod solo;
 mod spawn;
 mod state;
 mod tree;

@@ -39,8 +39,7 @@ pub(crate) fn find(program: &Path) -> Result<PathBuf, AgentError> {
 
 /// Asks the program for its version.
 pub(crate) async fn version(program: &Path) -> Result<String, AgentError> {
-    let missing =
-        |why: String| AgentError::Missing { program: program.display().to_string(), why };
+    let missing = |why: String| AgentError::Missing { program: program.display().to_string(), why };
     let asked = tokio::process::Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())

@@ -4,8 +4,8 @@
 //! the moment it started, and a signal goes through a pidfd that is checked against both.
 
 use std::collections::HashMap;
-use std::fs;
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -136,11 +136,7 @@ pub(crate) fn carriers(marker: &Marker) -> Vec<Process> {
 
 /// Ends every process that `find` finds, politely first, until it finds none or the time is over.
 /// Returns whether none is left.
-pub(crate) fn end_all(
-    find: impl Fn() -> Vec<Process>,
-    grace: Duration,
-    at_most: Duration,
-) -> bool {
+pub(crate) fn end_all(find: impl Fn() -> Vec<Process>, grace: Duration, at_most: Duration) -> bool {
     let start = Instant::now();
     let mut told = Vec::new();
     loop {

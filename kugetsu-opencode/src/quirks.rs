@@ -44,12 +44,14 @@ pub(crate) const DEFAULT_AGENT: &str = "build";
 /// any sign of failure. (1.18.33)
 pub(crate) const REJECTED: &str = "The user rejected permission to use this specific tool call";
 
+/// What `opencode run` says, to people alone, when it refuses a permission by itself. (1.18.33)
+pub(crate) const AUTO_REJECTING: &str = "permission requested:";
+
+/// What a command says of a session that is not there. (1.18.33)
+pub(crate) const NO_SESSION: &str = "Session not found";
+
 /// The error of a turn that was aborted. (1.18.33)
 pub(crate) const ABORTED: &str = "MessageAbortedError";
-
-/// Moving a session works only within one project, which is named by the repository's root
-/// commit; a bare clone's directory belongs to none. (1.18.33)
-pub(crate) const OTHER_PROJECT: &str = "belongs to another project";
 
 /// The server answers 500, not 404, to ids that do not start like this. (1.18.33)
 pub(crate) const SESSION_PREFIX: &str = "ses";

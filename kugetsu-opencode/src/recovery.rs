@@ -48,8 +48,7 @@ pub(crate) fn recover(state: &State) -> io::Result<Vec<Ended>> {
 
 fn end(record: &Record) -> io::Result<Vec<Ended>> {
     let until = Instant::now() + PATIENCE;
-    let names: Vec<_> =
-        proc::carriers(&record.marker).into_iter().map(|p| (p, p.name())).collect();
+    let names: Vec<_> = proc::carriers(&record.marker).into_iter().map(|p| (p, p.name())).collect();
     let gone = proc::end_carriers(&record.marker, PATIENCE);
     // The lock is free once the guard and the program are, even if they cannot be looked at.
     while state::try_lock(&record.lock())?.is_none() {

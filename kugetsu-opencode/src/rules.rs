@@ -47,7 +47,8 @@ pub struct RuleBook {
 }
 
 /// Classes in which opencode would wait for an answer of its own accord.
-const WAITING: [&str; 5] = ["question", "plan_enter", "plan_exit", "doom_loop", "external_directory"];
+const WAITING: [&str; 5] =
+    ["question", "plan_enter", "plan_exit", "doom_loop", "external_directory"];
 
 impl Default for RuleBook {
     /// No questions, no modes, nothing outside of the worktree; a PM edits nothing, and runs
@@ -101,13 +102,16 @@ pub(crate) fn decided(told: &[ToldRule], role: &[Rule], own_places: &[String]) -
         Rule { permission: rule.permission.clone(), pattern: rule.pattern.clone(), action }
     }));
     rules.extend_from_slice(role);
-    rules.extend(own_places.iter().map(|place| Rule::allow("external_directory", format!("{place}/*"))));
+    rules.extend(
+        own_places.iter().map(|place| Rule::allow("external_directory", format!("{place}/*"))),
+    );
     rules
 }
 
 /// Whether an *ask* is there to protect something rather than to keep somebody informed.
 fn is_guarded(rule: &ToldRule) -> bool {
-    WAITING.contains(&rule.permission.as_str()) || (rule.permission == "read" && rule.pattern != "*")
+    WAITING.contains(&rule.permission.as_str())
+        || (rule.permission == "read" && rule.pattern != "*")
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The runner: opencode as kugetsu's coding agent.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use kugetsu_core::agent::{
@@ -12,11 +13,11 @@ use kugetsu_core::error::Retry;
 use kugetsu_core::ids::AgentId;
 use tokio::sync::OnceCell;
 
-use crate::config::OpencodeConfig;
+use crate::config::{Engine, OpencodeConfig};
 use crate::recovery::Ended;
 use crate::server::{Lease, Pool};
 use crate::state::State;
-use crate::{fault, probe, run, sessions};
+use crate::{fault, probe, run, sessions, solo};
 
 /// Runs opencode.
 ///
@@ -42,6 +43,21 @@ struct Inner {
     config: Arc<OpencodeConfig>,
     pool: Arc<Pool>,
     found: OnceCell<(PathBuf, AgentInfo)>,
+    /// The sessions that runs without a server are in.
+    busy: Arc<Mutex<HashSet<String>>>,
+}
+
+/// A session that a run is in, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    session: String,
+    all: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.session);
+    }
 }
 
 impl OpencodeRunner {
@@ -51,7 +67,15 @@ impl OpencodeRunner {
             .map_err(|error| fault::backend("name itself", Retry::Never, error))?;
         let config = Arc::new(config);
         let pool = Arc::new(Pool::new(Arc::clone(&config)));
-        Ok(Self { inner: Arc::new(Inner { id, config, pool, found: OnceCell::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                id,
+                config,
+                pool,
+                found: OnceCell::new(),
+                busy: Arc::default(),
+            }),
+        })
     }
 
     /// Ends the server and every run, and returns when nothing of them is left. A later run starts
@@ -102,6 +126,18 @@ impl OpencodeRunner {
                 why: trouble.clone(),
             }),
         }
+    }
+
+    /// The version that the program told.
+    pub(crate) async fn version(&self) -> Result<String, AgentError> {
+        Ok(self.found().await?.1.version.clone())
+    }
+
+    /// Marks the session as one that a run is in; `None` if one is already.
+    pub(crate) fn occupy(&self, session: &str) -> Option<Busy> {
+        let all = Arc::clone(&self.inner.busy);
+        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(session.to_owned());
+        is_new.then(|| Busy { session: session.to_owned(), all })
     }
 
     pub(crate) fn guard(&self) -> Result<PathBuf, AgentError> {
@@ -166,6 +202,10 @@ impl AgentRunner for OpencodeRunner {
     async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
         request.check(self.id(), self.capabilities())?;
         let directory = sessions::real(&request.directory)?;
+        if self.config().engine == Engine::Run {
+            let session = solo::session_for(self, &request, &directory).await?;
+            return solo::start(self, session, directory, request).await;
+        }
         let server = self.lease().await?;
         let session = self.session_for(&server, &request, &directory).await?;
         run::start(self, server, session, directory, request).await

@@ -67,12 +67,7 @@ impl Turn {
     }
 
     /// Tells what is still waiting, unless nobody listens or wants to hear the end of it.
-    async fn finish(
-        &mut self,
-        end: End,
-        waiting: VecDeque<AgentEvent>,
-        brake: &mut Brake,
-    ) -> End {
+    async fn finish(&mut self, end: End, waiting: VecDeque<AgentEvent>, brake: &mut Brake) -> End {
         for event in waiting {
             tokio::select! {
                 sent = self.tell.send(self.masked(Ok(event))) => if sent.is_err() { break },
@@ -96,7 +91,9 @@ impl Turn {
             News::Status { session, status } if session == self.session.id.as_str() => {
                 return self.status(&status);
             }
-            News::Error { session, error } if session.as_deref().is_none_or(|s| s == self.session.id.as_str()) => {
+            News::Error { session, error }
+                if session.as_deref().is_none_or(|s| s == self.session.id.as_str()) =>
+            {
                 self.last_error = Some(error);
             }
             News::Permission { ask, .. } => {
@@ -115,7 +112,9 @@ impl Turn {
     fn status(&self, status: &Status) -> Step {
         match status {
             Status::Idle => Step::Look,
-            Status::Retry { attempt, message, next } if *attempt > self.config.limits.provider_retries => {
+            Status::Retry { attempt, message, next }
+                if *attempt > self.config.limits.provider_retries =>
+            {
                 let reason = format!("the model's provider failed {attempt} times: {message}");
                 let retry = until(*next);
                 Step::End(End::GiveUp(Finish::Failed { failure: Failure::new(reason, retry) }))
@@ -155,7 +154,8 @@ impl Turn {
             waiting.extend(self.translator.read(&News::Message { session: session.clone(), info }));
             for part in message.parts {
                 let part = Box::new(part);
-                waiting.extend(self.translator.read(&News::Part { session: session.clone(), part }));
+                waiting
+                    .extend(self.translator.read(&News::Part { session: session.clone(), part }));
             }
         }
     }
@@ -171,17 +171,33 @@ impl Turn {
         }
     }
 
-    async fn refuse_permission(&mut self, id: &str, text: String, waiting: &mut VecDeque<AgentEvent>) {
+    async fn refuse_permission(
+        &mut self,
+        id: &str,
+        text: String,
+        waiting: &mut VecDeque<AgentEvent>,
+    ) {
         let sent = self.server.http().reject_permission(&self.directory, id).await;
         self.refused(id, text, sent.is_ok(), waiting);
     }
 
-    async fn refuse_question(&mut self, id: &str, text: String, waiting: &mut VecDeque<AgentEvent>) {
+    async fn refuse_question(
+        &mut self,
+        id: &str,
+        text: String,
+        waiting: &mut VecDeque<AgentEvent>,
+    ) {
         let sent = self.server.http().reject_question(&self.directory, id).await;
         self.refused(id, text, sent.is_ok(), waiting);
     }
 
-    fn refused(&mut self, id: &str, text: String, refused: bool, waiting: &mut VecDeque<AgentEvent>) {
+    fn refused(
+        &mut self,
+        id: &str,
+        text: String,
+        refused: bool,
+        waiting: &mut VecDeque<AgentEvent>,
+    ) {
         if self.answered.insert(id.to_owned()) {
             self.refused.get_or_insert_with(|| text.clone());
             waiting.push_back(AgentEvent::Asked { question: id.to_owned(), text, refused });

@@ -6,23 +6,23 @@ mod follow;
 mod turn;
 mod verdict;
 
-pub(crate) use control::{Brake, RunControl};
+pub(crate) use control::{Brake, RunControl, Stopped, brake};
 pub(crate) use events::Events;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kugetsu_core::agent::{AgentError, AgentRun, RunRequest, AgentSession};
+use kugetsu_core::agent::{AgentError, AgentRun, AgentSession, RunRequest};
 use kugetsu_core::error::Retry;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::fault;
 use crate::runner::OpencodeRunner;
 use crate::server::Lease;
-use crate::fault;
 use turn::Turn;
 
 /// How many events wait for a slow reader; what comes then waits in the turn's inbox.
-const WAITING: usize = 64;
+pub(crate) const WAITING: usize = 64;
 
 /// Sends the message to the session and returns once opencode has it.
 pub(crate) async fn start(
@@ -38,20 +38,24 @@ pub(crate) async fn start(
     };
     let (tell, told) = mpsc::channel(WAITING);
     let (accept, accepted) = oneshot::channel();
-    let (stopping, brake) = control::brake();
+    let (stopping, brake) = brake();
     // Made before the message is sent: whoever drops this future stops the turn with it.
     let events = Events::new(told, stopping.clone());
     let turn = Turn::new(runner, server, inbox, session, directory, tell)?;
     tokio::spawn(turn.run(request, accept, brake));
     match accepted.await {
-        Ok(Ok(())) => {
-            Ok(AgentRun::new(Box::pin(events), Arc::new(RunControl::new(stopping))))
-        }
+        Ok(Ok(())) => Ok(AgentRun::new(Box::pin(events), Arc::new(RunControl::new(stopping)))),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(AgentError::Died { who: fault::WHO.into(), detail: "its turn was lost".into() }),
+        Err(_) => {
+            Err(AgentError::Died { who: fault::WHO.into(), detail: "its turn was lost".into() })
+        }
     }
 }
 
 fn busy(session: &str) -> AgentError {
-    fault::backend("start a run", Retry::Later, format!("the session {session} is busy with another"))
+    fault::backend(
+        "start a run",
+        Retry::Later,
+        format!("the session {session} is busy with another"),
+    )
 }

@@ -25,9 +25,7 @@ pub(crate) fn of(
 ) -> Verdict {
     let failed = |failure: Failure| Verdict::Over(Finish::Failed { failure });
     if let Some(refused) = refused.or(turn.rejected()) {
-        return failed(Failure::fatal(format!(
-            "the agent asked for what nobody may answer, and was refused: {refused}"
-        )));
+        return failed(failure::refused(refused));
     }
     let Some(answer) = turn.last_answer() else {
         return match last_error {
@@ -49,20 +47,14 @@ pub(crate) fn of(
         };
     }
     match answer.finish.as_deref() {
-        Some("stop" | "end_turn" | "end-turn") if turn.said_anything() => {
-            Verdict::Over(Finish::Done)
-        }
-        Some("stop" | "end_turn" | "end-turn") => {
-            failed(Failure::passing("the turn was empty: the agent said and did nothing"))
-        }
-        Some("length") => failed(Failure::passing("the answer was cut off at its greatest length")),
-        Some("content-filter") => failed(Failure::fatal("the model's provider filtered the answer")),
         // Between two steps the session is busy, so this one was the last.
         Some("tool-calls") | None if patient => Verdict::Wait,
-        finish => failed(Failure::passing(format!(
-            "the turn ended in the middle ({})",
-            finish.unwrap_or("no reason told")
-        ))),
+        finish => {
+            match failure::of_reason(finish.unwrap_or("no reason told"), turn.said_anything()) {
+                None => Verdict::Over(Finish::Done),
+                Some(failure) => failed(failure),
+            }
+        }
     }
 }
 

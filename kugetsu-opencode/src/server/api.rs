@@ -86,7 +86,8 @@ impl Http {
         title: &str,
         rules: &[Rule],
     ) -> Result<ToldSession, HttpError> {
-        self.post("/session", Some(directory), &json!({ "title": title, "permission": rules })).await
+        self.post("/session", Some(directory), &json!({ "title": title, "permission": rules }))
+            .await
     }
 
     /// `None` if there is no such session.
@@ -188,7 +189,11 @@ impl Http {
         self.get("/question", Some(directory)).await
     }
 
-    pub(crate) async fn reject_question(&self, directory: &Path, id: &str) -> Result<(), HttpError> {
+    pub(crate) async fn reject_question(
+        &self,
+        directory: &Path,
+        id: &str,
+    ) -> Result<(), HttpError> {
         let path = format!("/question/{id}/reject");
         found(self.tell(Method::POST, &path, Some(directory), Some(&json!({}))).await).map(|_| ())
     }

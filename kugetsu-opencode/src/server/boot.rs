@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
+use super::occupied::Occupied;
 use super::password::Password;
 use super::post::PostOffice;
-use super::occupied::Occupied;
 use super::{Http, Server, events};
 use crate::config::OpencodeConfig;
 use crate::marker::Marker;
@@ -76,7 +76,7 @@ async fn boot_once(
     let (mut tree, stdout, stderr) = Tree::start(state, marker, plan).await?;
     let (say, mut said) = mpsc::channel(64);
     read_lines(stdout, say.clone());
-    read_lines(stderr, say);
+    read_lines(stderr, say.clone());
 
     let listening = tokio::time::timeout(config.limits.boot, listens(&mut said, &mut log)).await;
     match listening {
@@ -93,29 +93,33 @@ async fn boot_once(
         }
     }
     let http = Http::new(port, password, config.limits.request)?;
-    Ok(supervise(tree, http, said, log).await)
+    Ok(supervise(tree, http, say, said, log).await)
 }
 
 /// Hands the server to tasks of its own: one that reads its events, and one that sees its end.
 async fn supervise(
     tree: Tree,
     http: Http,
+    say: mpsc::Sender<String>,
     mut said: mpsc::Receiver<String>,
     mut log: Log,
 ) -> Server {
     let post = Arc::new(PostOffice::default());
-    let unread = Arc::new(events::Unread::default());
     let ending = CancellationToken::new();
     let (is_open, mut open) = watch::channel(false);
     let (died, death) = watch::channel(None);
     let guard = tree.guard();
 
     let reader: JoinHandle<()> =
-        tokio::spawn(events::read(http.clone(), Arc::clone(&post), is_open, Arc::clone(&unread)));
-    tokio::spawn(async move { while let Some(line) = said.recv().await { log.line(&line) } });
+        tokio::spawn(events::read(http.clone(), Arc::clone(&post), is_open, say));
+    tokio::spawn(async move {
+        while let Some(line) = said.recv().await {
+            log.line(&line)
+        }
+    });
     tokio::spawn(watch_over(tree, Arc::clone(&post), ending.clone(), died, reader));
 
-    let server = Server { http, post, unread, occupied: Occupied::default(), guard, death, ending };
+    let server = Server { http, post, occupied: Occupied::default(), guard, death, ending };
     // A server that dies here is found dead by its first use.
     let mut death = server.death.clone();
     tokio::select! {

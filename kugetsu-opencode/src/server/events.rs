@@ -1,11 +1,10 @@
 //! The server's stream of events, opened once for all runs and opened again when it breaks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sse_stream::SseStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
 
 use super::http::Http;
@@ -17,25 +16,16 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// Between two tries to open the stream.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What was said that could not be read.
-#[derive(Debug, Default)]
-pub(crate) struct Unread(AtomicU64);
-
-impl Unread {
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Reads the stream for ever. `open` turns true once events arrive for the first time.
 pub(crate) async fn read(
     http: Http,
     post: Arc<PostOffice>,
     open: watch::Sender<bool>,
-    unread: Arc<Unread>,
+    say: mpsc::Sender<String>,
 ) {
+    let mut unread = 0;
     loop {
-        let _ = read_once(&http, &post, &open, &unread).await;
+        let _ = read_once(&http, &post, &open, &say, &mut unread).await;
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -44,7 +34,8 @@ async fn read_once(
     http: &Http,
     post: &PostOffice,
     open: &watch::Sender<bool>,
-    unread: &Unread,
+    say: &mpsc::Sender<String>,
+    unread: &mut u64,
 ) -> Option<()> {
     let response = http.stream("/global/event").await.ok()?;
     let mut stream = SseStream::from_bytes_stream(response.bytes_stream());
@@ -60,8 +51,11 @@ async fn read_once(
             }
             Ok(Some(news)) => post.deliver(news),
             Ok(None) => {}
-            Err(_) => {
-                unread.0.fetch_add(1, Ordering::Relaxed);
+            Err(error) => {
+                *unread += 1;
+                if *unread == 1 {
+                    let _ = say.try_send(format!("kugetsu: an event could not be read: {error}"));
+                }
             }
         }
     }

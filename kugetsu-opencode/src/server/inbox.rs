@@ -60,9 +60,10 @@ fn merged(last: Option<&mut Letter>, letter: Letter) -> Option<Letter> {
             delta.push_str(&more);
             None
         }
-        (Some(Letter::News(News::Part { part, .. })), Letter::News(News::Part { part: newer, .. }))
-            if part.id == newer.id =>
-        {
+        (
+            Some(Letter::News(News::Part { part, .. })),
+            Letter::News(News::Part { part: newer, .. }),
+        ) if part.id == newer.id => {
             *part = newer;
             None
         }

@@ -32,7 +32,6 @@ use crate::proc::{self, Process};
 pub(crate) struct Server {
     http: Http,
     post: Arc<PostOffice>,
-    unread: Arc<events::Unread>,
     occupied: Occupied,
     guard: Option<Process>,
     /// Told once: how the server came to its end.
@@ -47,11 +46,6 @@ impl Server {
 
     pub(crate) fn post(&self) -> &PostOffice {
         &self.post
-    }
-
-    /// How many events could not be read so far.
-    pub(crate) fn unread(&self) -> u64 {
-        self.unread.count()
     }
 
     /// Which directories runs are in.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
 
-use super::boot::{BootError, boot};
 use super::Server;
+use super::boot::{BootError, boot};
 use crate::config::OpencodeConfig;
 use crate::fault;
 use crate::recovery::{self, Ended};

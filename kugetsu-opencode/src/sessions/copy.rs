@@ -21,16 +21,20 @@ pub(crate) struct Copied {
 impl Copied {
     /// What the server has of the session.
     pub(crate) async fn read(http: &Http, id: &str) -> Result<Self, AgentError> {
-        let info = http
-            .raw_session(id)
-            .await
-            .map_err(during("read a session"))?
-            .ok_or_else(|| match super::session_id(id) {
-                Ok(session) => AgentError::UnknownSession { session },
-                Err(error) => error,
+        let info =
+            http.raw_session(id).await.map_err(during("read a session"))?.ok_or_else(|| {
+                match super::session_id(id) {
+                    Ok(session) => AgentError::UnknownSession { session },
+                    Err(error) => error,
+                }
             })?;
         let messages = http.raw_messages(id).await.map_err(during("read a session"))?;
         Ok(Self { info, messages })
+    }
+
+    /// A session of these parts.
+    pub(crate) fn made(info: Value, messages: Vec<Value>) -> Self {
+        Self { info, messages }
     }
 
     /// What `opencode export` printed.
@@ -47,11 +51,6 @@ impl Copied {
     /// The session's id.
     pub(crate) fn id(&self) -> &str {
         text(&self.info, "id")
-    }
-
-    /// The session's directory.
-    pub(crate) fn directory(&self) -> &str {
-        text(&self.info, "directory")
     }
 
     /// Every message's text, if nothing but words was put into the session and nobody answered.
@@ -140,7 +139,8 @@ impl Copied {
 }
 
 fn rename(fields: &mut Map<String, Value>, name: &str, renamed: &HashMap<&str, String>) -> String {
-    let Some(new) = fields.get(name).and_then(Value::as_str).and_then(|old| renamed.get(old)) else {
+    let Some(new) = fields.get(name).and_then(Value::as_str).and_then(|old| renamed.get(old))
+    else {
         return String::new();
     };
     fields.insert(name.to_owned(), json!(new));

@@ -7,7 +7,8 @@ const MOST: usize = 64 << 10;
 
 /// What was said in the session, as one text.
 pub(crate) fn digest(copied: &Copied) -> String {
-    let said: Vec<String> = copied.said().map(|(role, text)| format!("[{role}]\n{text}\n")).collect();
+    let said: Vec<String> =
+        copied.said().map(|(role, text)| format!("[{role}]\n{text}\n")).collect();
     let whole = said.join("\n");
     let start = "This conversation goes on from an earlier one. What was said in it:\n\n";
     if whole.len() <= MOST {

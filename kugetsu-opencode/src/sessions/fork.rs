@@ -13,8 +13,8 @@ use kugetsu_core::ids::AgentSessionId;
 use super::copy::Copied;
 use super::{during, known, put, title, verified};
 use crate::fault;
-use crate::runner::OpencodeRunner;
 use crate::rules::Rule;
+use crate::runner::OpencodeRunner;
 use crate::server::{Http, HttpError, Lease};
 
 /// Why a way did not lead there.

@@ -1,4 +1,4 @@
-//! opencode's sessions outside of a run, through the server.
+//! opencode's sessions outside of a run.
 
 mod copy;
 mod digest;
@@ -17,6 +17,7 @@ use kugetsu_core::agent::{AgentError, AgentSession, AgentSessions, NewAgentSessi
 use kugetsu_core::ids::AgentSessionId;
 use tokio::time::Instant;
 
+use crate::config::Engine;
 use crate::rules::{self, Rule};
 use crate::runner::OpencodeRunner;
 use crate::server::{Http, HttpError, Lease, Prompt, TextPart, ToldSession};
@@ -26,6 +27,9 @@ use crate::{environment, fault, ids, quirks};
 impl AgentSessions for OpencodeRunner {
     async fn create(&self, new: &NewAgentSession) -> Result<AgentSession, AgentError> {
         let directory = real(&new.directory)?;
+        if self.config().engine == Engine::Run {
+            return self.solo_create(new, &directory).await;
+        }
         self.create_in(&self.lease().await?, new, &directory).await
     }
 
@@ -35,10 +39,16 @@ impl AgentSessions for OpencodeRunner {
         new: &NewAgentSession,
     ) -> Result<AgentSession, AgentError> {
         let directory = real(&new.directory)?;
+        if self.config().engine == Engine::Run {
+            return self.solo_fork(from, new, &directory).await;
+        }
         self.fork_into(&self.lease().await?, from, new, &directory).await
     }
 
     async fn describe(&self, id: &AgentSessionId) -> Result<Option<AgentSession>, AgentError> {
+        if self.config().engine == Engine::Run {
+            return self.solo_describe(id).await;
+        }
         if !quirks::is_session_id(id.as_str()) {
             return Ok(None);
         }
@@ -48,6 +58,9 @@ impl AgentSessions for OpencodeRunner {
     }
 
     async fn delete(&self, id: &AgentSessionId) -> Result<(), AgentError> {
+        if self.config().engine == Engine::Run {
+            return self.solo_delete(id).await;
+        }
         if !quirks::is_session_id(id.as_str()) {
             return Ok(());
         }
@@ -106,7 +119,9 @@ impl OpencodeRunner {
         let rules = self.rules_for(http, role, directory).await?;
         // Each change is appended to what is there. (1.18.33)
         if !told.permission.is_some_and(|stored| stored.ends_with(&rules)) {
-            http.add_rules(id.as_str(), &rules).await.map_err(during("set what the agent may do"))?;
+            http.add_rules(id.as_str(), &rules)
+                .await
+                .map_err(during("set what the agent may do"))?;
         }
         Ok(AgentSession::new(id.clone(), directory, "resume"))
     }

@@ -221,7 +221,8 @@ fn read_properties(kind: &str, mut properties: Value) -> Option<News> {
     Some(match kind {
         "server.connected" => News::Connected,
         "session.created" => News::Created {
-            session: session.or_else(|| Some(properties.pointer("/info/id")?.as_str()?.to_owned()))?,
+            session: session
+                .or_else(|| Some(properties.pointer("/info/id")?.as_str()?.to_owned()))?,
             parent: properties
                 .pointer("/info/parentID")
                 .and_then(Value::as_str)
@@ -231,18 +232,17 @@ fn read_properties(kind: &str, mut properties: Value) -> Option<News> {
             News::Status { session: session?, status: take(&mut properties, "status")? }
         }
         "session.idle" => News::Status { session: session?, status: Status::Idle },
-        "session.error" => News::Error {
-            session,
-            error: take(&mut properties, "error").unwrap_or_default(),
-        },
+        "session.error" => {
+            News::Error { session, error: take(&mut properties, "error").unwrap_or_default() }
+        }
         "message.updated" => {
-            let session =
-                session.or_else(|| Some(properties.pointer("/info/sessionID")?.as_str()?.to_owned()));
+            let session = session
+                .or_else(|| Some(properties.pointer("/info/sessionID")?.as_str()?.to_owned()));
             News::Message { session: session?, info: take(&mut properties, "info")? }
         }
         "message.part.updated" => {
-            let session =
-                session.or_else(|| Some(properties.pointer("/part/sessionID")?.as_str()?.to_owned()));
+            let session = session
+                .or_else(|| Some(properties.pointer("/part/sessionID")?.as_str()?.to_owned()));
             News::Part { session: session?, part: take(&mut properties, "part")? }
         }
         "message.part.delta" => News::Delta {
@@ -268,10 +268,11 @@ pub(crate) fn read_line(line: &str) -> Result<Option<News>, serde_json::Error> {
     let session = value.get("sessionID").and_then(Value::as_str).map(ToOwned::to_owned);
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     Ok(match kind {
-        "error" => Some(News::Error { session, error: take(&mut value, "error").unwrap_or_default() }),
-        "step_start" | "text" | "reasoning" | "tool_use" | "step_finish" => {
-            session.and_then(|session| Some(News::Part { session, part: take(&mut value, "part")? }))
+        "error" => {
+            Some(News::Error { session, error: take(&mut value, "error").unwrap_or_default() })
         }
+        "step_start" | "text" | "reasoning" | "tool_use" | "step_finish" => session
+            .and_then(|session| Some(News::Part { session, part: take(&mut value, "part")? })),
         _ => None,
     })
 }

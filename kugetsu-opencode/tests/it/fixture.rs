@@ -1,11 +1,12 @@
 //! The real opencode in a home of its own, against a scripted model.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, Finish, RunRequest};
 use kugetsu_core::{AgentRunner as _, AgentSessionId};
-use kugetsu_opencode::{Environment, GuardProgram, OpencodeConfig, OpencodeRunner};
+use kugetsu_opencode::{Engine, Environment, GuardProgram, OpencodeConfig, OpencodeRunner};
 use kugetsu_testkit::model::ScriptedModel;
 use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository, opencode_program};
 use tempfile::TempDir;
@@ -27,18 +28,30 @@ impl Fixture {
         Self::with(|config| config).await
     }
 
+    pub(crate) async fn of(engine: Engine) -> Self {
+        Self::with(|config| config.with_engine(engine)).await
+    }
+
     pub(crate) async fn with(change: impl FnOnce(OpencodeConfig) -> OpencodeConfig) -> Self {
         let model = ScriptedModel::start().await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let sandbox = OpencodeSandbox::new(&model.base_url()).unwrap();
         let repository = SampleRepository::new(&directory.path().join("repository")).unwrap();
-        let config = change(config(&directory.path().join("state"), &sandbox));
+        let env = sandbox.env();
+        let config = change(config(&directory.path().join("state"), env));
         Self { runner: OpencodeRunner::new(config).unwrap(), model, repository, sandbox, directory }
     }
 
     /// Another runner on the same state, as another process would have it.
     pub(crate) fn another_runner(&self) -> OpencodeRunner {
-        OpencodeRunner::new(config(&self.state(), &self.sandbox)).unwrap()
+        OpencodeRunner::new(config(&self.state(), self.sandbox.env())).unwrap()
+    }
+
+    /// What another process needs to have such a runner: see [`owner_config`].
+    pub(crate) fn owner_env(&self) -> Vec<(OsString, OsString)> {
+        let mut env = self.sandbox.env();
+        env.push(("OWNER_STATE".into(), self.state().into()));
+        env
     }
 
     pub(crate) fn state(&self) -> PathBuf {
@@ -63,11 +76,26 @@ impl Fixture {
     }
 }
 
-fn config(state: &Path, sandbox: &OpencodeSandbox) -> OpencodeConfig {
+fn config(state: &Path, env: Vec<(OsString, OsString)>) -> OpencodeConfig {
     OpencodeConfig::new(state)
         .with_program(opencode_program())
         .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_kugetsu-guard")))
-        .with_environment(sandbox.env().into_iter().collect::<Environment>())
+        .with_environment(env.into_iter().collect::<Environment>())
+}
+
+/// The configuration in a process that was started with [`Fixture::owner_env`].
+pub(crate) fn owner_config() -> OpencodeConfig {
+    config(Path::new(&std::env::var_os("OWNER_STATE").unwrap()), Vec::new())
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, wait).await.expect("it does not become so");
 }
 
 /// All that a run told.

@@ -3,5 +3,6 @@
 
 mod fixture;
 mod guard;
+mod server;
 mod sessions;
 mod turn;

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use kugetsu_core::agent::{AgentError, AgentSessions as _, Conversation, NewAgentSession, RunRequest};
+use kugetsu_core::agent::{
+    AgentError, AgentSessions as _, Conversation, NewAgentSession, RunRequest,
+};
 use kugetsu_core::{AgentRunner as _, AgentSessionId};
 
 use crate::fixture::Fixture;

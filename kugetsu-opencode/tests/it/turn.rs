@@ -1,14 +1,41 @@
-//! Turns through the server.
+//! Turns, by both engines.
 
 use kugetsu_core::agent::{AgentEvent, Conversation, Finish, RunRequest, Stop};
 use kugetsu_core::{AgentRunner as _, Retry};
+use kugetsu_opencode::Engine;
 use tokio_stream::StreamExt as _;
 
-use crate::fixture::{Fixture, read};
+use crate::fixture::{Fixture, read, until};
+use crate::server::is_anyone_asleep_in;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_agent_works_in_its_worktree_and_says_what_it_did() {
-    let fixture = Fixture::new().await;
+/// Each promise is kept by both engines.
+macro_rules! promises {
+    ($($promise:ident),* $(,)?) => {
+        mod through_a_server {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() { super::$promise(super::Engine::Server).await })*
+        }
+        mod by_a_process_each {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() { super::$promise(super::Engine::Run).await })*
+        }
+    };
+}
+
+promises! {
+    an_agent_works_in_its_worktree_and_says_what_it_did,
+    a_resumed_conversation_remembers_and_stays_in_its_directory,
+    what_the_model_refuses_is_a_failure_with_advice,
+    a_provider_that_recovers_is_no_failure,
+    a_megabyte_arrives_byte_for_byte,
+    a_stopped_run_has_stopped_and_can_be_continued,
+    a_dropped_run_stops,
+    what_a_finished_run_left_running_is_ended,
+    nul_is_refused_before_anything_is_said,
+}
+
+async fn an_agent_works_in_its_worktree_and_says_what_it_did(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let told = fixture
         .run(RunRequest::new(
@@ -20,7 +47,8 @@ async fn an_agent_works_in_its_worktree_and_says_what_it_did() {
     assert_eq!(told.text(), "one\ntwo");
     assert_eq!(std::fs::read_to_string(worktree.join("a.txt")).unwrap(), "hello\n");
     assert_eq!(fixture.repository.subjects("one").unwrap()[0], "add a");
-    let tools = told.events.iter().filter(|event| matches!(event, AgentEvent::ToolEnded { ok: true, .. }));
+    let tools =
+        told.events.iter().filter(|event| matches!(event, AgentEvent::ToolEnded { ok: true, .. }));
     assert_eq!(tools.count(), 2, "{told:?}");
     let usage: u64 = told
         .events
@@ -33,9 +61,8 @@ async fn an_agent_works_in_its_worktree_and_says_what_it_did() {
     assert!(usage >= 20, "{told:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_resumed_conversation_remembers_and_stays_in_its_directory() {
-    let fixture = Fixture::new().await;
+async fn a_resumed_conversation_remembers_and_stays_in_its_directory(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let first = fixture.run(RunRequest::new(&worktree, "remember me")).await;
     let resume = Conversation::Resume(first.session());
@@ -55,38 +82,33 @@ async fn a_resumed_conversation_remembers_and_stays_in_its_directory() {
     assert!(matches!(refused, kugetsu_core::AgentError::WrongDirectory { .. }), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_model_refuses_is_a_failure_with_advice() {
-    let fixture = Fixture::new().await;
-    let cases: [(&str, fn(Retry) -> bool, &str); 7] = [
-        ("MODEL: http 401", |retry| retry == Retry::Never, "401"),
-        ("MODEL: http 400", |retry| retry == Retry::Never, "400"),
-        ("MODEL: finish length ;; say half", |retry| retry == Retry::Later, "cut off"),
-        ("MODEL: think alone", |retry| retry == Retry::Later, "empty"),
-        ("MODEL: garbage", |retry| retry == Retry::Later, "JSON"),
-        ("MODEL: question which?", |_| true, "tool"),
-        ("MODEL: unfinished", |_| true, ""),
+async fn what_the_model_refuses_is_a_failure_with_advice(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
+    let cases = [
+        ("MODEL: http 401", Retry::Never, "401"),
+        ("MODEL: http 400", Retry::Never, "400"),
+        ("MODEL: finish length ;; say half", Retry::Later, "cut off"),
+        ("MODEL: think alone", Retry::Later, "empty"),
+        ("MODEL: garbage", Retry::Later, "JSON"),
     ];
-    for (index, (script, advice, words)) in cases.into_iter().enumerate().take(5) {
+    for (index, (script, advice, words)) in cases.into_iter().enumerate() {
         let worktree = fixture.worktree(&format!("w{index}"));
         let told = fixture.run(RunRequest::new(&worktree, script)).await;
         let failure = told.failure();
-        assert!(advice(failure.retry), "{script}: {failure:?}");
+        assert_eq!(failure.retry, advice, "{script}: {failure:?}");
         assert!(failure.reason.contains(words), "{script}: {failure:?}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_recovers_is_no_failure() {
-    let fixture = Fixture::new().await;
+async fn a_provider_that_recovers_is_no_failure(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let told = fixture.run(RunRequest::new(&worktree, "MODEL: http 500 1\nMODEL: say there")).await;
     assert!(told.is_done(), "{told:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_megabyte_arrives_byte_for_byte() {
-    let fixture = Fixture::new().await;
+async fn a_megabyte_arrives_byte_for_byte(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let hostile = "-- $(x) `y` \"q\" 'q' \\ \u{1f600} \u{7f} é\n";
     let message = format!("{}MODEL: echo", hostile.repeat((1 << 20) / hostile.len()));
@@ -94,27 +116,28 @@ async fn a_megabyte_arrives_byte_for_byte() {
     let hash = message.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    assert_eq!(told.text().trim(), format!("bytes={} fnv1a={hash:016x}", message.len()), "{:?}", told.finish());
+    assert_eq!(
+        told.text().trim(),
+        format!("bytes={} fnv1a={hash:016x}", message.len()),
+        "{:?}",
+        told.finish()
+    );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_run_has_stopped_and_can_be_continued() {
-    let fixture = Fixture::new().await;
+async fn a_stopped_run_has_stopped_and_can_be_continued(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
-    for (script, how) in [
-        ("MODEL: bash setsid sleep 1000 & sleep 1000", Stop::Politely),
-        ("MODEL: hang", Stop::Now),
-    ] {
+    for (script, how) in
+        [("MODEL: bash setsid sleep 1000 & sleep 1000", Stop::Politely), ("MODEL: hang", Stop::Now)]
+    {
         let mut run = fixture.runner.start(RunRequest::new(&worktree, script)).await.unwrap();
         let mut session = None;
         if script.contains("bash") {
-            while let Some(event) = run.events.next().await {
-                match event.unwrap() {
-                    AgentEvent::SessionStarted { session: id } => session = Some(id),
-                    AgentEvent::ToolStarted { .. } => break,
-                    _ => {}
-                }
+            if let Some(Ok(AgentEvent::SessionStarted { session: id })) = run.events.next().await {
+                session = Some(id);
             }
+            // A process of its own tells of a tool only when that has ended.
+            until(|| is_anyone_asleep_in(&worktree)).await;
         } else {
             fixture.model.wait_for_in_flight(1).await;
         }
@@ -130,9 +153,8 @@ async fn a_stopped_run_has_stopped_and_can_be_continued() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_run_stops() {
-    let fixture = Fixture::new().await;
+async fn a_dropped_run_stops(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let run = fixture.runner.start(RunRequest::new(&worktree, "MODEL: hang")).await.unwrap();
     fixture.model.wait_for_in_flight(1).await;
@@ -140,9 +162,8 @@ async fn a_dropped_run_stops() {
     fixture.model.wait_for_ended(1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_finished_run_left_running_is_ended() {
-    let fixture = Fixture::new().await;
+async fn what_a_finished_run_left_running_is_ended(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let script = "MODEL: bash (setsid sleep 1000 >/dev/null 2>&1 &)\nMODEL: say left";
     let told = fixture.run(RunRequest::new(&worktree, script)).await;
@@ -150,20 +171,10 @@ async fn what_a_finished_run_left_running_is_ended() {
     assert!(!is_anyone_asleep_in(&worktree));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nul_is_refused_before_anything_is_said() {
-    let fixture = Fixture::new().await;
+async fn nul_is_refused_before_anything_is_said(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
     let refused = fixture.runner.start(RunRequest::new(&worktree, "a\0b")).await.unwrap_err();
     assert!(matches!(refused, kugetsu_core::AgentError::InvalidMessage { .. }));
     assert!(fixture.model.requests().is_empty());
-}
-
-/// Whether a `sleep` runs below the directory.
-fn is_anyone_asleep_in(directory: &std::path::Path) -> bool {
-    std::fs::read_dir("/proc").unwrap().any(|entry| {
-        let path = entry.unwrap().path();
-        std::fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
-            && std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "sleep")
-    })
 }

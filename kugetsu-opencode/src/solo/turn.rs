@@ -1,0 +1,266 @@
+//! A turn by `opencode run`.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, AgentSession, Finish, RunRequest};
+use kugetsu_core::error::Retry;
+use kugetsu_core::slot::Slot;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{ChildStderr, ChildStdout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::marker::Marker;
+use crate::run::{Brake, Events, RunControl, Stopped, WAITING, brake};
+use crate::runner::OpencodeRunner;
+use crate::server::{Inbox, Letter};
+use crate::tree::{Plan, Tree};
+use crate::wire::{self, News, Permission, ToldError, Translator};
+use crate::{environment, failure, fault, quirks};
+
+/// After its last word opencode has so long to exit by itself.
+const LINGER: Duration = Duration::from_secs(15);
+
+/// Starts `opencode run`; its guard has the message when this returns.
+pub(crate) async fn start(
+    runner: &OpencodeRunner,
+    session: AgentSession,
+    directory: PathBuf,
+    request: RunRequest,
+) -> Result<AgentRun, AgentError> {
+    let busy = runner.occupy(session.id.as_str()).ok_or_else(|| {
+        let why = format!("the session {} is busy with another", session.id);
+        fault::backend("start a run", Retry::Later, why)
+    })?;
+    let state = runner.state().await?;
+    let RunRequest { message, slots, .. } = request;
+    let mut args: Vec<OsString> =
+        ["run", "--format", "json", "--auto", "--session", session.id.as_str(), "--dir"]
+            .map(OsString::from)
+            .into();
+    args.push(directory.clone().into());
+    if let Some(model) = &runner.config().model {
+        args.extend(["--model".into(), model.into()]);
+    }
+    let plan = Plan {
+        what: "run",
+        guard: runner.guard()?,
+        program: runner.program().await?,
+        args,
+        env: environment::changes(runner.config(), &state),
+        directory,
+        stdin: Some(message.into_bytes()),
+        grace: runner.config().limits.grace,
+        inherits: inherited(&slots)?,
+    };
+    let marker = Marker::new().map_err(|error| fault::io("make a marker", error))?;
+    let (tree, stdout, stderr) = Tree::start(&state, marker, plan)
+        .await
+        .map_err(|error| fault::io("run `opencode run`", error))?;
+
+    let inbox = Arc::new(Inbox::default());
+    tokio::spawn(read_all(stdout, stderr, Arc::clone(&inbox), session.id.to_string()));
+    let (tell, told) = mpsc::channel(WAITING);
+    let (pedal, brake) = brake();
+    let turn = SoloTurn {
+        tree,
+        inbox,
+        translator: Translator::new(session.id.as_str(), None),
+        session,
+        tell,
+        slots,
+        look: runner.config().limits.look,
+        at_most: runner.config().limits.stop + runner.config().limits.grace,
+        known: Known::default(),
+    };
+    tokio::spawn(async move {
+        turn.run(brake).await;
+        drop(busy);
+    });
+    Ok(AgentRun::new(Box::pin(Events::new(told, pedal.clone())), Arc::new(RunControl::new(pedal))))
+}
+
+struct SoloTurn {
+    tree: Tree,
+    inbox: Arc<Inbox>,
+    session: AgentSession,
+    translator: Translator,
+    tell: mpsc::Sender<Result<AgentEvent, AgentError>>,
+    slots: Vec<Slot>,
+    look: Duration,
+    /// How long the tree may take to end.
+    at_most: Duration,
+    known: Known,
+}
+
+/// What the run told of its end.
+#[derive(Debug, Default)]
+struct Known {
+    error: Option<ToldError>,
+    reason: Option<String>,
+    refused: Option<String>,
+    complaint: String,
+}
+
+impl SoloTurn {
+    async fn run(mut self, mut brake: Brake) {
+        let is_stopped = self.follow(&mut brake).await;
+        self.tree.end();
+        let status = match tokio::time::timeout(self.at_most, self.tree.wait()).await {
+            Ok(status) => status,
+            Err(_) => Err(std::io::Error::other("its process tree does not end")),
+        };
+        // Only now is nothing of this run alive.
+        drop(std::mem::take(&mut self.slots));
+        brake.tell(match &status {
+            Ok(_) => Stopped::Proven,
+            Err(error) => Stopped::Unproven(error.to_string()),
+        });
+        let held_back = self.translator.flush();
+        let last = match self.known.finish(&self.translator) {
+            _ if is_stopped => Ok(AgentEvent::Finished(Finish::Stopped)),
+            Some(finish) => Ok(AgentEvent::Finished(finish)),
+            None => Err(AgentError::Died {
+                who: fault::WHO.into(),
+                detail: match status {
+                    Ok(status) => format!("{status}: {}", self.known.complaint),
+                    Err(error) => error.to_string(),
+                },
+            }),
+        };
+        for event in held_back.into_iter().map(Ok).chain([last]) {
+            if self.tell.send(event).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Tells what happens until the run has ended, and returns whether it is to be stopped.
+    async fn follow(&mut self, brake: &mut Brake) -> bool {
+        let started = AgentEvent::SessionStarted { session: self.session.id.clone() };
+        let mut waiting = VecDeque::from([started]);
+        let mut look = interval(self.look);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ended = false;
+        let mut patience: Option<Instant> = None;
+        while !ended || !waiting.is_empty() {
+            tokio::select! {
+                biased;
+                _ = brake.pressed() => return true,
+                permit = self.tell.clone().reserve_owned(), if !waiting.is_empty() => {
+                    let Ok(permit) = permit else { return true };
+                    if let Some(event) = waiting.pop_front() {
+                        permit.send(Ok(event));
+                    }
+                }
+                letter = self.inbox.next(), if waiting.is_empty() => match letter {
+                    Letter::News(news) => {
+                        waiting.extend(self.translator.read(&news));
+                        self.known.read(news, &mut waiting);
+                        patience = self.known.is_last_word().then(|| Instant::now() + LINGER);
+                    }
+                    Letter::Gap => {}
+                    Letter::Dead(complaint) => {
+                        self.known.complaint = complaint;
+                        ended = true;
+                    }
+                },
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    return false;
+                }
+                _ = look.tick() => waiting.extend(self.translator.flush()),
+            }
+        }
+        false
+    }
+}
+
+impl Known {
+    fn read(&mut self, news: News, waiting: &mut VecDeque<AgentEvent>) {
+        match news {
+            News::Error { error, .. } => self.error = Some(error),
+            News::Part { part, .. } if part.kind == "step-finish" => {
+                self.reason = Some(part.reason)
+            }
+            // Something goes on after all.
+            News::Part { part, .. } if part.kind == "step-start" => self.reason = None,
+            News::Permission { ask, .. } => {
+                let text = ask.permission;
+                self.refused.get_or_insert_with(|| text.clone());
+                waiting.push_back(AgentEvent::Asked { question: ask.id, text, refused: true });
+            }
+            _ => {}
+        }
+    }
+
+    fn is_last_word(&self) -> bool {
+        self.error.is_some() || self.reason.as_deref().is_some_and(|reason| reason != "tool-calls")
+    }
+
+    /// How the turn ended by its own words; `None` if it said no last one.
+    fn finish(&self, turn: &Translator) -> Option<Finish> {
+        let failed = |failure| Some(Finish::Failed { failure });
+        if let Some(refused) = self.refused.as_deref().or(turn.rejected()) {
+            return failed(failure::refused(refused));
+        }
+        if let Some(error) = &self.error {
+            return failed(failure::of(error));
+        }
+        match failure::of_reason(self.reason.as_deref()?, turn.said_anything()) {
+            None => Some(Finish::Done),
+            Some(failure) => failed(failure),
+        }
+    }
+}
+
+/// The slots' open files, as copies whose locks are the same.
+fn inherited(slots: &[Slot]) -> Result<Vec<Arc<File>>, AgentError> {
+    let files = slots.iter().filter_map(Slot::file);
+    files
+        .map(|file| Ok(Arc::new(File::from(file.try_clone_to_owned()?))))
+        .collect::<std::io::Result<_>>()
+        .map_err(|error| fault::io("hand on its slots", error))
+}
+
+/// Both ends of what it says come when the whole tree is gone.
+async fn read_all(stdout: ChildStdout, stderr: ChildStderr, inbox: Arc<Inbox>, session: String) {
+    let ((), complaint) =
+        tokio::join!(read_lines(stdout, &inbox), read_complaints(stderr, &inbox, session));
+    inbox.put(Letter::Dead(complaint));
+}
+
+/// Reads what `opencode run` says to programs; a line that is not JSON is none of it.
+async fn read_lines(stdout: ChildStdout, inbox: &Inbox) {
+    let mut lines = BufReader::new(stdout).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        if let Ok(Some(news)) = wire::read_line(&String::from_utf8_lossy(&line)) {
+            inbox.put(Letter::News(news));
+        }
+    }
+}
+
+/// Reads what `opencode run` says to people: what it refuses on its own, it says nowhere else.
+/// Returns its last words.
+async fn read_complaints(stderr: ChildStderr, inbox: &Inbox, session: String) -> String {
+    let mut lines = BufReader::new(stderr).split(b'\n');
+    let mut number = 0_u64;
+    let mut last = String::new();
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = wire::first_line(&String::from_utf8_lossy(&line), 300);
+        if let Some((_, asked)) = line.split_once(quirks::AUTO_REJECTING) {
+            number += 1;
+            let permission = asked.split(';').next().unwrap_or_default().trim().to_owned();
+            let id = format!("refused-{number}");
+            let ask = Permission { id, permission, ..Permission::default() };
+            inbox.put(Letter::News(News::Permission { session: session.clone(), ask }));
+        } else if !line.is_empty() {
+            last = line;
+        }
+    }
+    last
+}

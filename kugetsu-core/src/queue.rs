@@ -69,6 +69,8 @@ impl TaskQueue {
 
     /// Stores a new task that `worker` carries out itself, from now on, in one commit: nobody else
     /// gets it in between. Refused as [`QueueError::Busy`] if its lane has open tasks before it.
+    /// The caller holds the slot of the lane's issue, or the PM's: of two who come at the same
+    /// instant without it, both would be let through.
     pub async fn enqueue_claimed(
         &self,
         task: &Task,
@@ -216,9 +218,14 @@ impl TaskQueue {
     }
 
     /// Ends the task: at once if nobody works on it, else as soon as its worker hears of it, which
-    /// is at its next renewal.
+    /// is at its next look. Cancelling what is being cancelled is done already.
     pub async fn cancel(&self, id: TaskId) -> Result<Task, QueueError> {
-        self.update(id, |_| Change::Cancel).await
+        match self.update(id, |_| Change::Cancel).await {
+            Err(QueueError::Refused { source: IllegalChange::Cancelling, .. }) => {
+                self.load(id).await
+            }
+            other => other,
+        }
     }
 
     /// Records something about a task that changes no state of it.

@@ -126,7 +126,8 @@ pub trait SlotPool: fmt::Debug + Send + Sync + 'static {
     /// it holds no secret.
     async fn acquire(&self, key: &SlotKey, holder: &str) -> Result<Slot, SlotError>;
 
-    /// Takes a slot if one is free now; `None` if none is.
+    /// Takes a slot if one is free now; `None` if none is. A limit of 0 is
+    /// [`SlotError::NoPlace`] here too.
     async fn try_acquire(&self, key: &SlotKey, holder: &str) -> Result<Option<Slot>, SlotError>;
 
     /// Who holds the key's slots now, by index. A snapshot: it may be outdated when it arrives.

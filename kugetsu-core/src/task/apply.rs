@@ -99,6 +99,9 @@ pub enum IllegalChange {
         /// The attempt that holds the lease.
         current: Attempt,
     },
+    /// It is to be cancelled already, and its worker has yet to hear of it.
+    #[error("the task is being cancelled already")]
+    Cancelling,
     /// The lease has lapsed, and a lapsed lease is renewed by nobody.
     #[error("the lease of attempt {attempt} has lapsed")]
     Lapsed {
@@ -163,6 +166,9 @@ impl Task {
             }
             Change::Cancel => match &mut next.state {
                 TaskState::Pending { .. } => next.settle(Outcome::Cancelled, now),
+                TaskState::Leased { cancel_requested: true, .. } => {
+                    return Err(IllegalChange::Cancelling);
+                }
                 TaskState::Leased { cancel_requested, .. } => {
                     *cancel_requested = true;
                     Happening::CancelRequested

@@ -136,8 +136,8 @@ Examples:
   kugetsu start https://github.com/acme/widgets/issues/42 - < task.md
   kugetsu start example.com/team/tool#7 \"add a test\" --repo ~/src/tool --wait=10m
 
-What the agent says and does is shown on the error stream, the result on the output; with --json
-the output is the events, one a line (kugetsu.event/1).")]
+What the agent says and does goes to the error stream, the result to the output. With --json the \
+output is the events, one a line (kugetsu.event/1).")]
 pub(crate) struct Start {
     /// The issue: its URL, host/owner/repo#7, or owner/repo#7
     pub(crate) issue: String,

@@ -3,6 +3,7 @@
 mod issues;
 mod stage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
@@ -32,7 +33,8 @@ struct Ended {
 pub(super) async fn demo(args: Demo, setup: &Setup) -> Result<(), CliError> {
     let screen = setup.screen();
     let stop = CancellationToken::new();
-    let _signals = foreground::listen(setup, &stop)?;
+    let progress = Arc::new(Progress::new(screen));
+    let _signals = foreground::listen(setup, &progress, &stop)?;
     let stage = Stage::set(setup, args.dir.as_deref()).await?;
     if !screen.json {
         screen.remark(format!("Everything of this demo is in {}", screen.path(stage.directory())));
@@ -43,7 +45,7 @@ pub(super) async fn demo(args: Demo, setup: &Setup) -> Result<(), CliError> {
         screen.remark("Starting opencode and making the base session.");
     }
     let inner = stage.setup();
-    let played = play(&stage, &stop, screen).await;
+    let played = play(&stage, &stop, &progress).await;
     inner.close().await;
     let ended = played?;
     let most = stage.most_alive().await?;
@@ -65,12 +67,11 @@ pub(super) async fn demo(args: Demo, setup: &Setup) -> Result<(), CliError> {
 async fn play(
     stage: &Stage,
     stop: &CancellationToken,
-    screen: &std::sync::Arc<Screen>,
+    progress: &Progress,
 ) -> Result<Vec<Ended>, CliError> {
     stage.remember_repository()?;
     super::init::make(stage.setup(), false).await?;
     let engine = stage.setup().engine().await?;
-    let progress = Progress::new(screen);
     let mut running = Vec::new();
     for script in ISSUES {
         let issue = stage.issue(script.number)?;

@@ -73,8 +73,8 @@ pub(super) async fn work(
 ) -> Result<(), CliError> {
     let engine = setup.engine().await?;
     let (screen, stop) = (setup.screen(), CancellationToken::new());
-    let progress = Progress::new(screen);
-    let _signals = listen(setup, &stop)?;
+    let progress = Arc::new(Progress::new(screen));
+    let _signals = listen(setup, &progress, &stop)?;
     let mut watch = progress.watch("", &issue.to_string());
     let request = Request::dev(issue.clone(), message);
     let ended = watched(&engine, request, wait, &stop, &mut watch).await;
@@ -84,16 +84,16 @@ pub(super) async fn work(
 }
 
 /// Cancels `stop` on the first signal, if this process is what signals mean.
-pub(super) fn listen(setup: &Setup, stop: &CancellationToken) -> Result<Option<Signals>, CliError> {
+pub(super) fn listen(
+    setup: &Setup,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+) -> Result<Option<Signals>, CliError> {
     if !setup.around().is_of_process {
         return Ok(None);
     }
-    let screen = Arc::clone(setup.screen());
-    let first = move || {
-        if !screen.json {
-            screen.remark("\nStopping politely; once more to end at once.");
-        }
-    };
+    let progress = Arc::clone(progress);
+    let first = move || progress.remark("Stopping politely; once more to end at once.");
     Signals::listen(stop.clone(), first).map(Some)
 }
 

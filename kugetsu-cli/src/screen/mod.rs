@@ -108,6 +108,15 @@ impl Screen {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// How many columns the output has, if it is a terminal.
+    pub(crate) fn width(&self) -> Option<usize> {
+        if !self.terminals.output {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
     /// Whether colours are wanted at all.
     pub(crate) fn may_paint(&self) -> bool {
         self.paint.output || self.paint.error

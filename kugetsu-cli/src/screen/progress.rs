@@ -1,10 +1,11 @@
 //! Showing what happens while it happens: live on a terminal, in plain lines elsewhere, as JSON for
 //! programs.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use kugetsu_core::{Event, Timestamp};
 
 use super::teller::{Line, Teller, Voice};
@@ -38,8 +39,13 @@ impl Progress {
     pub(crate) fn watch(&self, name: &str, title: &str) -> Watch {
         let live = self.live.as_ref().map(|live| {
             let bar = live.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg}") {
-                bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner} {prefix}  {passed}  {wide_msg}")
+            {
+                let passed = |state: &ProgressState, out: &mut dyn Write| {
+                    let _ = out.write_str(&time::stopwatch(state.elapsed()));
+                };
+                bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ").with_key("passed", passed));
             }
             bar.set_prefix(self.screen.remarked(Tone::Strong, title));
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -78,7 +84,13 @@ impl Watch {
             }
             return;
         }
-        self.began.get_or_insert(event.at);
+        if self.began.is_none() {
+            self.began = Some(event.at);
+            // What was waited does not count.
+            if let Some((_, bar)) = &self.live {
+                bar.reset_elapsed();
+            }
+        }
         let lines = self.heard.hear(event);
         self.show(lines);
         self.refresh();
@@ -150,8 +162,7 @@ impl Watch {
             0 => String::new(),
             total => format!("{} tokens  ", time::grouped(total)),
         };
-        let passed = time::stopwatch(bar.elapsed());
-        bar.set_message(format!("{passed}  {tokens}{}", self.heard.doing));
+        bar.set_message(format!("{tokens}{}", self.heard.doing));
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn changed(before: Option<&Task>, after: &Task, events: &[Event]) -> 
             claims(told, after) && !cancel_requested
         }
         (TaskState::Leased { .. }, TaskState::Leased { .. }, [Happening::CancelRequested]) => {
-            wants_cancel(after) && same_lease(before, after)
+            !wants_cancel(before) && wants_cancel(after) && same_lease(before, after)
         }
         (TaskState::Leased { .. }, TaskState::Leased { .. }, [told]) => {
             claims(told, after)

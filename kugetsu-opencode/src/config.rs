@@ -63,18 +63,22 @@ pub struct Limits {
     pub memory: u64,
     /// How often in a row the model's provider may fail within one turn, before the turn does.
     pub provider_retries: u64,
+    /// How long the model's provider may ask to wait; if it asks for more, the turn fails, and
+    /// whoever retries it waits without an agent.
+    pub provider_wait: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            boot: Duration::from_secs(60),
-            request: Duration::from_secs(60),
+            boot: Duration::from_mins(1),
+            request: Duration::from_mins(1),
             stop: Duration::from_secs(10),
             grace: Duration::from_secs(2),
             look: Duration::from_secs(2),
             memory: 1 << 30,
             provider_retries: 8,
+            provider_wait: Duration::from_mins(2),
         }
     }
 }

@@ -7,7 +7,7 @@ use kugetsu_core::error::{Failure, Retry};
 use crate::wire::ToldError;
 
 /// How long to wait after "too many requests" if nobody says how long.
-const BREATHER: Duration = Duration::from_secs(60);
+const BREATHER: Duration = Duration::from_mins(1);
 
 /// The error as a failure of the turn.
 pub(crate) fn of(error: &ToldError) -> Failure {

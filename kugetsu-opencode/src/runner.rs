@@ -1,8 +1,7 @@
 //! The runner: opencode as kugetsu's coding agent.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kugetsu_core::agent::{
@@ -15,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::{Engine, OpencodeConfig};
 use crate::recovery::Ended;
-use crate::server::{Lease, Pool};
+use crate::server::{Lease, Pool, PostOffice};
 use crate::state::State;
 use crate::{fault, probe, run, sessions, solo};
 
@@ -44,20 +43,7 @@ struct Inner {
     pool: Arc<Pool>,
     found: OnceCell<(PathBuf, AgentInfo)>,
     /// The sessions that runs without a server are in.
-    busy: Arc<Mutex<HashSet<String>>>,
-}
-
-/// A session that a run is in, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Busy {
-    session: String,
-    all: Arc<Mutex<HashSet<String>>>,
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.session);
-    }
+    post: Arc<PostOffice>,
 }
 
 impl OpencodeRunner {
@@ -73,7 +59,7 @@ impl OpencodeRunner {
                 config,
                 pool,
                 found: OnceCell::new(),
-                busy: Arc::default(),
+                post: Arc::default(),
             }),
         })
     }
@@ -133,11 +119,9 @@ impl OpencodeRunner {
         Ok(self.found().await?.1.version.clone())
     }
 
-    /// Marks the session as one that a run is in; `None` if one is already.
-    pub(crate) fn occupy(&self, session: &str) -> Option<Busy> {
-        let all = Arc::clone(&self.inner.busy);
-        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(session.to_owned());
-        is_new.then(|| Busy { session: session.to_owned(), all })
+    /// Who is in which session, of the runs without a server.
+    pub(crate) fn post(&self) -> &Arc<PostOffice> {
+        &self.inner.post
     }
 
     pub(crate) fn guard(&self) -> Result<PathBuf, AgentError> {

@@ -61,19 +61,17 @@ fn guard(header: &Header, input: Option<Vec<u8>>) -> io::Result<i32> {
     thread::Builder::new().name("owner".into()).spawn(move || watch_owner(&tell))?;
 
     let mut status = None;
-    // Every sender is gone only after the tree is.
-    while let Ok(event) = woken.recv() {
-        match event {
-            Woken::ProgramEnded(ended) => status = Some(ended),
-            Woken::OwnerWantsEnd => {}
-            Woken::TreeGone => return Ok(code(status)),
-        }
-        break;
+    match woken.recv() {
+        Ok(Woken::ProgramEnded(ended)) => status = Some(ended),
+        Ok(Woken::OwnerWantsEnd) | Err(_) => {}
+        Ok(Woken::TreeGone) => return Ok(code(status)),
     }
     end_tree(&woken, &mut status, Duration::from_millis(header.grace_millis));
     // Whatever left the tree in a way that is not known of still carries the marker.
     while let carriers @ [_, ..] = proc::carriers(&header.marker).as_slice() {
-        carriers.iter().for_each(|process| process.signal(Signal::KILL));
+        for process in carriers {
+            process.signal(Signal::KILL);
+        }
         thread::sleep(POLL);
     }
     Ok(code(status))
@@ -146,7 +144,9 @@ fn end_tree(woken: &Receiver<Woken>, status: &mut Option<WaitStatus>, grace: Dur
         let left = proc::descendants(me);
         let surely = Instant::now() >= kill_at || !left.iter().any(|p| p.listens_to_term());
         if surely {
-            left.iter().for_each(|process| process.signal(Signal::KILL));
+            for process in &left {
+                process.signal(Signal::KILL);
+            }
         }
         match woken.recv_timeout(POLL) {
             Ok(Woken::ProgramEnded(ended)) => *status = Some(ended),

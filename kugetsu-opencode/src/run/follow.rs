@@ -22,7 +22,9 @@ impl Turn {
     /// Tells what happens until the turn is over, or has to be stopped.
     pub(super) async fn follow(&mut self, brake: &mut Brake) -> End {
         let started = AgentEvent::SessionStarted { session: self.session.id.clone() };
-        let mut waiting = VecDeque::from([started]);
+        // The channel is empty; even a run that is stopped at once tells its session.
+        let _ = self.tell.try_send(Ok(started));
+        let mut waiting = VecDeque::new();
         let mut idle_looks = 0;
         let mut look = interval(self.config.limits.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -56,10 +58,10 @@ impl Turn {
                         Some(true) => idle_looks += 1,
                         _ => idle_looks = 0,
                     }
-                    if idle_looks > 0 {
-                        if let Some(end) = self.judge(idle_looks < PATIENCE, &mut waiting).await {
-                            return self.finish(end, waiting, brake).await;
-                        }
+                    if idle_looks > 0
+                        && let Some(end) = self.judge(idle_looks < PATIENCE, &mut waiting).await
+                    {
+                        return self.finish(end, waiting, brake).await;
                     }
                 }
             }
@@ -110,17 +112,18 @@ impl Turn {
     }
 
     fn status(&self, status: &Status) -> Step {
-        match status {
-            Status::Idle => Step::Look,
-            Status::Retry { attempt, message, next }
-                if *attempt > self.config.limits.provider_retries =>
-            {
-                let reason = format!("the model's provider failed {attempt} times: {message}");
-                let retry = until(*next);
-                Step::End(End::GiveUp(Finish::Failed { failure: Failure::new(reason, retry) }))
-            }
-            _ => Step::On,
+        let (attempt, message, next) = match status {
+            Status::Idle => return Step::Look,
+            Status::Retry { attempt, message, next } => (*attempt, message, *next),
+            _ => return Step::On,
+        };
+        let retry = until(next);
+        let limits = &self.config.limits;
+        if attempt <= limits.provider_retries && retry.wait() <= limits.provider_wait {
+            return Step::On;
         }
+        let reason = format!("the model's provider failed, {attempt} times so far: {message}");
+        Step::End(End::GiveUp(Finish::Failed { failure: Failure::new(reason, retry) }))
     }
 
     /// Whether the turn is over, by what the server has stored of it.

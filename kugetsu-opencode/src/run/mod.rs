@@ -33,7 +33,8 @@ pub(crate) async fn start(
     request: RunRequest,
 ) -> Result<AgentRun, AgentError> {
     let id = session.id.as_str().to_owned();
-    let Some(inbox) = server.post().open(&id) else {
+    let patience = runner.config().limits.stop;
+    let Some(inbox) = server.post().open(&id, patience).await else {
         return Err(busy(&id));
     };
     let (tell, told) = mpsc::channel(WAITING);
@@ -52,7 +53,7 @@ pub(crate) async fn start(
     }
 }
 
-fn busy(session: &str) -> AgentError {
+pub(crate) fn busy(session: &str) -> AgentError {
     fault::backend(
         "start a run",
         Retry::Later,

@@ -13,7 +13,7 @@ use super::Brake;
 use super::control::Stopped;
 use crate::config::OpencodeConfig;
 use crate::runner::OpencodeRunner;
-use crate::server::{HttpError, Inbox, Lease, Model, Pool, Prompt, TextPart};
+use crate::server::{HttpError, Lease, Model, Pool, PostBox, Prompt, TextPart};
 use crate::sessions::{self, during};
 use crate::wire::{ToldError, Translator};
 use crate::{fault, ids, proc};
@@ -24,7 +24,7 @@ const NOT_BEGUN: Duration = Duration::from_secs(2);
 /// One turn, as long as it lasts.
 pub(crate) struct Turn {
     pub(super) server: Lease,
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) inbox: PostBox,
     pub(super) session: AgentSession,
     pub(super) directory: PathBuf,
     pub(super) config: Arc<OpencodeConfig>,
@@ -53,15 +53,12 @@ impl Turn {
     pub(super) fn new(
         runner: &OpencodeRunner,
         server: Lease,
-        inbox: Arc<Inbox>,
+        inbox: PostBox,
         session: AgentSession,
         directory: PathBuf,
         tell: mpsc::Sender<Result<AgentEvent, AgentError>>,
     ) -> Result<Self, AgentError> {
-        let message = ids::message().map_err(|error| {
-            server.post().close(&inbox);
-            fault::io("make an id", error)
-        })?;
+        let message = ids::message().map_err(|error| fault::io("make an id", error))?;
         let translator = Translator::new(session.id.as_str(), Some(message.clone()));
         server.occupied().enter(&directory);
         Ok(Self {
@@ -194,9 +191,8 @@ impl Turn {
         Ok(last.iter().any(|told| told.info.parent.as_ref() == Some(&self.message)))
     }
 
-    /// Ends whatever the turn has left running in its directory, and lets go of the session.
+    /// Ends whatever the turn has left running in its directory.
     async fn leave(&self) {
-        self.server.post().close(&self.inbox);
         if self.server.occupied().leave(&self.directory) && self.server.death().is_none() {
             // Watchers and language servers of the directory go by opencode's own hand.
             let _ = self.server.http().dispose(&self.directory).await;

@@ -114,7 +114,7 @@ async fn supervise(
         tokio::spawn(events::read(http.clone(), Arc::clone(&post), is_open, say));
     tokio::spawn(async move {
         while let Some(line) = said.recv().await {
-            log.line(&line)
+            log.line(&line);
         }
     });
     tokio::spawn(watch_over(tree, Arc::clone(&post), ending.clone(), died, reader));

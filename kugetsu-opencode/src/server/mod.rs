@@ -15,6 +15,7 @@ pub(crate) use api::{Model, Prompt, TextPart, ToldSession};
 pub(crate) use http::{Http, HttpError};
 pub(crate) use inbox::{Inbox, Letter};
 pub(crate) use pool::{Lease, Pool};
+pub(crate) use post::{PostBox, PostOffice};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use occupied::Occupied;
-use post::PostOffice;
 
 use crate::proc::{self, Process};
 
@@ -44,7 +44,7 @@ impl Server {
         &self.http
     }
 
-    pub(crate) fn post(&self) -> &PostOffice {
+    pub(crate) fn post(&self) -> &Arc<PostOffice> {
         &self.post
     }
 

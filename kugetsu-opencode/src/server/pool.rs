@@ -1,7 +1,7 @@
 //! The runner's server: started when it is needed, shared by all runs, replaced when it is gone or
 //! has grown too large.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kugetsu_core::agent::AgentError;
@@ -46,7 +46,7 @@ impl Pool {
     }
 
     /// The server, started if there is none.
-    pub(crate) async fn lease(&self, program: &PathBuf) -> Result<Lease, AgentError> {
+    pub(crate) async fn lease(&self, program: &Path) -> Result<Lease, AgentError> {
         let state = self.state().await?;
         let mut current = self.current.lock().await;
         if let Some(server) = current.take() {

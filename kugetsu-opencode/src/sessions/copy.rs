@@ -75,9 +75,8 @@ impl Copied {
         self.messages.iter().flat_map(|message| {
             let role = message.pointer("/info/role").and_then(Value::as_str).unwrap_or_default();
             let parts = message.get("parts").and_then(Value::as_array);
-            parts.into_iter().flatten().filter_map(move |part| {
-                (text(part, "type") == "text").then(|| (role, text(part, "text")))
-            })
+            let words = parts.into_iter().flatten().filter(|part| text(part, "type") == "text");
+            words.map(move |part| (role, text(part, "text")))
         })
     }
 

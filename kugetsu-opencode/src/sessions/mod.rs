@@ -91,11 +91,11 @@ impl OpencodeRunner {
             .await
             .map_err(during("make a session"))?;
         let session = verified(http, &told.id, directory, "create").await?;
-        if let Some(briefing) = &new.briefing {
-            if let Err(error) = put(http, &told.id, briefing).await {
-                let _ = http.delete_session(&told.id).await;
-                return Err(error);
-            }
+        if let Some(briefing) = &new.briefing
+            && let Err(error) = put(http, &told.id, briefing).await
+        {
+            let _ = http.delete_session(&told.id).await;
+            return Err(error);
         }
         Ok(session)
     }

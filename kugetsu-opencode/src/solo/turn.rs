@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, AgentSession, Finish, RunRequest};
-use kugetsu_core::error::Retry;
 use kugetsu_core::slot::Slot;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
@@ -18,10 +17,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::marker::Marker;
 use crate::run::{Brake, Events, RunControl, Stopped, WAITING, brake};
 use crate::runner::OpencodeRunner;
-use crate::server::{Inbox, Letter};
+use crate::server::{Inbox, Letter, PostBox};
 use crate::tree::{Plan, Tree};
 use crate::wire::{self, News, Permission, ToldError, Translator};
-use crate::{environment, failure, fault, quirks};
+use crate::{environment, failure, fault, quirks, run};
 
 /// After its last word opencode has so long to exit by itself.
 const LINGER: Duration = Duration::from_secs(15);
@@ -33,10 +32,10 @@ pub(crate) async fn start(
     directory: PathBuf,
     request: RunRequest,
 ) -> Result<AgentRun, AgentError> {
-    let busy = runner.occupy(session.id.as_str()).ok_or_else(|| {
-        let why = format!("the session {} is busy with another", session.id);
-        fault::backend("start a run", Retry::Later, why)
-    })?;
+    let patience = runner.config().limits.stop;
+    let Some(inbox) = runner.post().open(session.id.as_str(), patience).await else {
+        return Err(run::busy(session.id.as_str()));
+    };
     let state = runner.state().await?;
     let RunRequest { message, slots, .. } = request;
     let mut args: Vec<OsString> =
@@ -63,7 +62,6 @@ pub(crate) async fn start(
         .await
         .map_err(|error| fault::io("run `opencode run`", error))?;
 
-    let inbox = Arc::new(Inbox::default());
     tokio::spawn(read_all(stdout, stderr, Arc::clone(&inbox), session.id.to_string()));
     let (tell, told) = mpsc::channel(WAITING);
     let (pedal, brake) = brake();
@@ -78,16 +76,13 @@ pub(crate) async fn start(
         at_most: runner.config().limits.stop + runner.config().limits.grace,
         known: Known::default(),
     };
-    tokio::spawn(async move {
-        turn.run(brake).await;
-        drop(busy);
-    });
+    tokio::spawn(turn.run(brake));
     Ok(AgentRun::new(Box::pin(Events::new(told, pedal.clone())), Arc::new(RunControl::new(pedal))))
 }
 
 struct SoloTurn {
     tree: Tree,
-    inbox: Arc<Inbox>,
+    inbox: PostBox,
     session: AgentSession,
     translator: Translator,
     tell: mpsc::Sender<Result<AgentEvent, AgentError>>,
@@ -143,7 +138,9 @@ impl SoloTurn {
     /// Tells what happens until the run has ended, and returns whether it is to be stopped.
     async fn follow(&mut self, brake: &mut Brake) -> bool {
         let started = AgentEvent::SessionStarted { session: self.session.id.clone() };
-        let mut waiting = VecDeque::from([started]);
+        // The channel is empty; even a run that is stopped at once tells its session.
+        let _ = self.tell.try_send(Ok(started));
+        let mut waiting = VecDeque::new();
         let mut look = interval(self.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ended = false;
@@ -185,12 +182,12 @@ impl Known {
         match news {
             News::Error { error, .. } => self.error = Some(error),
             News::Part { part, .. } if part.kind == "step-finish" => {
-                self.reason = Some(part.reason)
+                self.reason = Some(part.reason);
             }
             // Something goes on after all.
             News::Part { part, .. } if part.kind == "step-start" => self.reason = None,
             News::Permission { ask, .. } => {
-                let text = ask.permission;
+                let text = ask.class;
                 self.refused.get_or_insert_with(|| text.clone());
                 waiting.push_back(AgentEvent::Asked { question: ask.id, text, refused: true });
             }
@@ -254,9 +251,9 @@ async fn read_complaints(stderr: ChildStderr, inbox: &Inbox, session: String) ->
         let line = wire::first_line(&String::from_utf8_lossy(&line), 300);
         if let Some((_, asked)) = line.split_once(quirks::AUTO_REJECTING) {
             number += 1;
-            let permission = asked.split(';').next().unwrap_or_default().trim().to_owned();
+            let class = asked.split(';').next().unwrap_or_default().trim().to_owned();
             let id = format!("refused-{number}");
-            let ask = Permission { id, permission, ..Permission::default() };
+            let ask = Permission { id, class, ..Permission::default() };
             inbox.put(Letter::News(News::Permission { session: session.clone(), ask }));
         } else if !line.is_empty() {
             last = line;

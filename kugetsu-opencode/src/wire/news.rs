@@ -148,7 +148,8 @@ pub(crate) struct Permission {
     pub(crate) id: String,
     #[serde(rename = "sessionID")]
     pub(crate) session: String,
-    pub(crate) permission: String,
+    #[serde(rename = "permission")]
+    pub(crate) class: String,
     pub(crate) patterns: Vec<String>,
 }
 
@@ -172,7 +173,7 @@ pub(crate) struct QuestionText {
 impl Permission {
     /// What is wanted, in words.
     pub(crate) fn text(&self) -> String {
-        format!("permission {}: {}", self.permission, self.patterns.join(", "))
+        format!("permission {}: {}", self.class, self.patterns.join(", "))
     }
 }
 

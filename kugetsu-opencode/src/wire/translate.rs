@@ -72,10 +72,10 @@ impl Translator {
         match news {
             News::Message { session, info } => self.message(session, info),
             News::Part { session, part } => self.part(session, part, &mut events),
-            News::Delta { session, message, part, field, delta } => {
-                if *session == self.session && field == "text" && self.is_answer(message) {
-                    self.delta(part, delta, &mut events);
-                }
+            News::Delta { session, message, part, field, delta }
+                if *session == self.session && field == "text" && self.is_answer(message) =>
+            {
+                self.delta(part, delta, &mut events);
             }
             _ => {}
         }
@@ -193,9 +193,10 @@ impl Seen {
             return false;
         }
         self.told = end;
-        events.push(match self.thought {
-            true => AgentEvent::Thought { text },
-            false => AgentEvent::Message { text },
+        events.push(if self.thought {
+            AgentEvent::Thought { text }
+        } else {
+            AgentEvent::Message { text }
         });
         // A thought alone is no answer.
         says && !self.thought

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, Finish, RunRequest};
 use kugetsu_core::{AgentRunner as _, AgentSessionId};
-use kugetsu_opencode::{Engine, Environment, GuardProgram, OpencodeConfig, OpencodeRunner};
+use kugetsu_opencode::{Engine, Environment, GuardProgram, Limits, OpencodeConfig, OpencodeRunner};
 use kugetsu_testkit::model::ScriptedModel;
 use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository, opencode_program};
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 
 /// Far more than anything here takes; nothing waits for it but a failing test.
-pub(crate) const BOUND: Duration = Duration::from_secs(120);
+pub(crate) const BOUND: Duration = Duration::from_mins(2);
 
 pub(crate) struct Fixture {
     pub(crate) runner: OpencodeRunner,
@@ -47,6 +47,12 @@ impl Fixture {
         OpencodeRunner::new(config(&self.state(), self.sandbox.env())).unwrap()
     }
 
+    /// Another runner on the same state, with an engine of its own.
+    pub(crate) fn another_runner_of(&self, engine: Engine) -> OpencodeRunner {
+        let config = config(&self.state(), self.sandbox.env()).with_engine(engine);
+        OpencodeRunner::new(config).unwrap()
+    }
+
     /// What another process needs to have such a runner: see [`owner_config`].
     pub(crate) fn owner_env(&self) -> Vec<(OsString, OsString)> {
         let mut env = self.sandbox.env();
@@ -77,7 +83,11 @@ impl Fixture {
 }
 
 fn config(state: &Path, env: Vec<(OsString, OsString)>) -> OpencodeConfig {
+    let mut limits = Limits::default();
+    // Each retry of opencode's own takes twice as long as the one before.
+    limits.provider_retries = 2;
     OpencodeConfig::new(state)
+        .with_limits(limits)
         .with_program(opencode_program())
         .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_kugetsu-guard")))
         .with_environment(env.into_iter().collect::<Environment>())

@@ -3,6 +3,7 @@
 
 mod fixture;
 mod guard;
+mod promises;
 mod server;
 mod sessions;
 mod turn;

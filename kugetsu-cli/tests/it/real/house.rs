@@ -115,7 +115,7 @@ impl House {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.sandbox.env())
-            .env("OPENCODE_DB", self.directory().join("opencode/opencode.db"))
+            .env("OPENCODE_DB", self.directory().join("state/opencode/opencode.db"))
             .current_dir(self.root.path())
             .stdin(Stdio::null())
             .output()

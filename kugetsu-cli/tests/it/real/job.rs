@@ -32,8 +32,9 @@ async fn an_issue_becomes_a_worktree_a_session_and_a_commit_and_continue_remembe
     assert_eq!(git(&worktree, &["log", "-1", "--format=%s"]), "say hello");
     assert_eq!(git(&worktree, &["status", "--porcelain"]), "");
     assert_eq!(fs::read_to_string(worktree.join("hello.txt")).unwrap().trim(), "hello");
-    let worktrees: Vec<_> = fs::read_dir(house.directory().join("worktrees")).unwrap().collect();
-    assert_eq!(worktrees.len(), 1, "{worktrees:?}");
+    let worktrees = fs::read_dir(house.directory().join("worktrees")).unwrap();
+    let worktrees = worktrees.filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert_eq!(worktrees.count(), 1);
     let settled = &first.told("settled")["outcome"]["report"];
     assert_eq!(settled["branch"], "fix/issue-1");
     assert_eq!(settled["commits"], 1);

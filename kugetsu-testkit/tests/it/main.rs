@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod core;
+mod fakes;
 mod model;
 mod sandbox;
 mod suites;
+mod teeth;

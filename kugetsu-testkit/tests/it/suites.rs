@@ -1,7 +1,7 @@
 //! The suites, run against what core and the testkit have to offer themselves.
 
-mod agent;
+pub(crate) mod agent;
 mod memory;
 mod notifier;
 mod strict;
-mod worktrees;
+pub(crate) mod worktrees;

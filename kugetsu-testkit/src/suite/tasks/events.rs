@@ -135,7 +135,9 @@ pub(super) async fn a_cursor_stays_valid_after_reopening(f: &dyn TaskStoreFixtur
     assert!(last > first, "{last} is not behind {first}");
     drop(store);
     let store = f.open().await;
-    assert_told(&fine(store.read(first, 10).await), &later);
+    let read = fine(store.read(first, 10).await);
+    assert_told(&read, &later);
+    assert_eq!(read.last().map(|(cursor, _)| *cursor), Some(last));
     assert_eq!(fine(store.read(last, 10).await), []);
 }
 

@@ -7,14 +7,14 @@ use kugetsu_testkit::fake::FakeAgent;
 use kugetsu_testkit::suite::AgentRunnerFixture;
 use tempfile::TempDir;
 
-struct Fake {
-    agent: FakeAgent,
+pub(crate) struct Fake {
+    pub(crate) agent: FakeAgent,
     has_sessions: bool,
     root: TempDir,
 }
 
 impl Fake {
-    fn able() -> Self {
+    pub(crate) fn able() -> Self {
         Self { agent: FakeAgent::new(), has_sessions: true, root: TempDir::new().unwrap() }
     }
 

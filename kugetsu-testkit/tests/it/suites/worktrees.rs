@@ -9,15 +9,19 @@ use kugetsu_testkit::sandbox::SampleRepository;
 use kugetsu_testkit::suite::WorktreeFixture;
 use tempfile::TempDir;
 
-struct Fake {
+pub(crate) struct Fake {
     root: TempDir,
     sources: Mutex<BTreeMap<RepoRef, SampleRepository>>,
     provider: OnceLock<FakeWorktrees>,
 }
 
 impl Fake {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { root: TempDir::new().unwrap(), sources: Mutex::default(), provider: OnceLock::new() }
+    }
+
+    pub(crate) fn any_source(&self) -> Option<SampleRepository> {
+        self.sources.lock().unwrap().values().next().cloned()
     }
 
     fn path(&self, name: &str) -> PathBuf {

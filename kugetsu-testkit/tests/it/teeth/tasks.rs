@@ -1,0 +1,251 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kugetsu_core::memory::MemoryStore;
+use kugetsu_core::{
+    Cursor, Event, EventLog, Expected, Happening, Moment, Request, StoreError, Task, TaskId,
+    TaskQuery, TaskStore,
+};
+use kugetsu_testkit::suite::{TaskStoreFixture, tasks};
+
+use super::assert_bites;
+
+#[derive(Debug, Clone)]
+struct Faulty {
+    fault: &'static str,
+    inner: MemoryStore,
+}
+
+#[async_trait]
+impl TaskStoreFixture for Faulty {
+    async fn open(&self) -> Arc<dyn TaskStore> {
+        let mut store = self.clone();
+        if self.fault == "forgets when it is closed" {
+            store.inner = MemoryStore::new();
+        }
+        Arc::new(store)
+    }
+}
+
+impl Faulty {
+    async fn open_tasks(&self) -> Result<Vec<Task>, StoreError> {
+        self.inner.list(&TaskQuery::open()).await
+    }
+
+    fn firsts(tasks: Vec<Task>, lane: fn(&Task) -> String) -> Vec<Task> {
+        let mut lanes = HashSet::new();
+        tasks.into_iter().filter(|task| lanes.insert(lane(task))).collect()
+    }
+}
+
+fn reached(task: &Task, now: Moment) -> bool {
+    task.due().is_some_and(|due| due.reached(now))
+}
+
+fn by_urgency(mut tasks: Vec<Task>) -> Vec<Task> {
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.priority));
+    tasks
+}
+
+#[async_trait]
+impl EventLog for Faulty {
+    async fn append(&self, events: &[Event]) -> Result<Cursor, StoreError> {
+        let mut events = events.to_vec();
+        match self.fault {
+            "turns events around" => events.reverse(),
+            "drops what it does not know" => {
+                events.retain(|event| !matches!(event.what, Happening::Unknown(_)));
+            }
+            "does not know where the log ends" if events.is_empty() => return Ok(Cursor(0)),
+            _ => {}
+        }
+        self.inner.append(&events).await
+    }
+
+    async fn read(&self, after: Cursor, limit: u32) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        let mut read = self.inner.read(after, limit).await?;
+        match self.fault {
+            "reads the cursor's own event again" => {
+                read = self.inner.read(Cursor(after.0.saturating_sub(1)), limit).await?;
+            }
+            "numbers what it reads" => {
+                for (number, (cursor, _)) in (1..).zip(&mut read) {
+                    *cursor = Cursor(number);
+                }
+            }
+            "reads one too many" => read = self.inner.read(after, limit.saturating_add(1)).await?,
+            "loses every fifth event" => read.retain(|(cursor, _)| cursor.0 % 5 != 0),
+            _ => {}
+        }
+        Ok(read)
+    }
+}
+
+#[async_trait]
+impl TaskStore for Faulty {
+    async fn commit(
+        &self,
+        task: &Task,
+        expected: Expected,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        let stored = self.inner.load(task.id).await?;
+        let mut task = task.clone();
+        let mut expected = expected;
+        let mut events = events;
+        match self.fault {
+            "does not compare revisions" => {
+                if let (Some(stored), Expected::At(_)) = (stored, expected) {
+                    expected = Expected::At(stored.revision);
+                }
+            }
+            "writes over what is there" => {
+                if let (Some(stored), Expected::Absent) = (stored, expected) {
+                    expected = Expected::At(stored.revision);
+                }
+            }
+            "compares and then writes" => {
+                tokio::task::yield_now().await;
+                if stored.as_ref().map(|task| Expected::At(task.revision)) == Some(expected) {
+                    let now = self.inner.load(task.id).await?.unwrap();
+                    expected = Expected::At(now.revision);
+                }
+            }
+            "makes what is not there" if stored.is_none() => expected = Expected::Absent,
+            "tells before it writes" => {
+                self.inner.append(events).await?;
+                events = &[];
+            }
+            "writes before it tells" => {
+                self.inner.commit(&task, expected, &[]).await?;
+                tokio::task::yield_now().await;
+                self.inner.append(events).await?;
+                return Ok(());
+            }
+            "tells the first event only" => events = &events[..events.len().min(1)],
+            "trims messages" => {
+                if let Request::Dev { message, .. } | Request::Pm { message } = &mut task.request {
+                    *message = message.trim().to_owned();
+                }
+            }
+            "keeps no attempts" => task.attempts.clear(),
+            _ => {}
+        }
+        self.inner.commit(&task, expected, events).await
+    }
+
+    async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        let found = self.inner.load(id).await?;
+        Ok(found.filter(|task| self.fault != "hides settled tasks" || !task.is_settled()))
+    }
+
+    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
+        let all = self.open_tasks().await?;
+        let lane = Task::lane;
+        let due = match self.fault {
+            "ignores lanes" => by_urgency(all).into_iter().filter(|t| reached(t, now)).collect(),
+            "lets later messages overtake" => {
+                Self::firsts(all.into_iter().filter(|t| reached(t, now)).collect(), lane)
+            }
+            "folds lanes" => {
+                let firsts = Self::firsts(all, |task| task.lane().to_lowercase().replace('-', "/"));
+                firsts.into_iter().filter(|t| reached(t, now)).collect()
+            }
+            "ignores urgency" => {
+                Self::firsts(all, lane).into_iter().filter(|t| reached(t, now)).collect()
+            }
+            "orders by id" => {
+                let mut due = self.inner.due(now, u32::MAX).await?;
+                due.sort_by_key(|task| (std::cmp::Reverse(task.priority), task.id));
+                due
+            }
+            "counts before it looks" => by_urgency(Self::firsts(all, lane))
+                .into_iter()
+                .take(limit as usize)
+                .filter(|t| reached(t, now))
+                .collect(),
+            "gives what is leased" => Self::firsts(all, lane),
+            "does not notice a reboot" => Self::firsts(all, lane)
+                .into_iter()
+                .filter(|t| t.due().is_some_and(|due| due.tick.millis <= now.tick.millis))
+                .collect(),
+            "is late" => {
+                let mut now = now;
+                now.tick.millis -= 1;
+                self.inner.due(now, u32::MAX).await?
+            }
+            _ => self.inner.due(now, u32::MAX).await?,
+        };
+        Ok(due.into_iter().take(limit as usize).collect())
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
+        let mut query = query.clone();
+        let mut listed = match self.fault {
+            "counts before it looks" => {
+                let all = TaskQuery::all().with_limit(query.limit.unwrap_or(u32::MAX));
+                self.inner.list(&all).await?
+            }
+            "lists every issue" => {
+                query.issue = None;
+                self.inner.list(&query).await?
+            }
+            _ => self.inner.list(&query).await?,
+        };
+        listed.retain(|task| query.matches(task));
+        match self.fault {
+            "orders by id" => listed.sort_by_key(|task| task.id),
+            "lists what was changed last" => listed.sort_by_key(|task| task.revision),
+            _ => {}
+        }
+        Ok(listed)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_faulty_task_store_is_noticed() {
+    for (fault, name) in [
+        ("forgets when it is closed", "a_task_committed_is_there_after_reopening"),
+        ("forgets when it is closed", "a_cursor_stays_valid_after_reopening"),
+        ("forgets when it is closed", "a_store_that_was_opened_before_sees_what_is_due_now"),
+        ("trims messages", "a_task_comes_back_as_it_was"),
+        ("keeps no attempts", "a_task_comes_back_as_it_was"),
+        ("does not compare revisions", "a_change_of_an_outdated_revision_is_refused"),
+        ("does not compare revisions", "of_many_changes_at_once_one_is_made"),
+        ("compares and then writes", "of_many_changes_at_once_one_is_made"),
+        ("writes over what is there", "a_new_task_is_refused_where_one_is"),
+        ("writes over what is there", "of_many_new_tasks_with_one_id_at_once_one_is_made"),
+        ("makes what is not there", "a_change_of_a_task_that_is_not_there_is_refused"),
+        ("tells before it writes", "a_refused_commit_tells_nothing"),
+        ("writes before it tells", "a_commit_that_nobody_waits_for_is_whole_or_not_there"),
+        ("tells the first event only", "a_task_and_its_events_are_committed_together"),
+        ("hides settled tasks", "a_settled_task_stays_readable"),
+        ("turns events around", "events_come_back_in_the_order_in_which_they_were_appended"),
+        ("drops what it does not know", "an_event_of_an_unknown_kind_comes_back_as_it_was"),
+        ("does not know where the log ends", "appending_nothing_tells_where_the_log_ends"),
+        ("reads the cursor's own event again", "reading_goes_on_behind_any_cursor"),
+        ("reads the cursor's own event again", "a_reader_who_follows_misses_nothing"),
+        ("numbers what it reads", "a_cursor_stays_valid_after_reopening"),
+        ("reads one too many", "reading_goes_on_behind_any_cursor"),
+        ("loses every fifth event", "a_reader_who_follows_misses_nothing"),
+        ("ignores lanes", "of_one_issue_only_the_first_open_task_is_due"),
+        ("lets later messages overtake", "the_first_task_of_an_issue_is_not_overtaken"),
+        ("folds lanes", "issues_that_look_alike_have_lanes_of_their_own"),
+        ("ignores urgency", "the_most_urgent_task_is_due_first_and_then_the_oldest"),
+        ("orders by id", "the_most_urgent_task_is_due_first_and_then_the_oldest"),
+        ("counts before it looks", "no_more_tasks_are_due_than_were_asked_for"),
+        ("gives what is leased", "a_leased_task_is_due_when_its_lease_has_lapsed"),
+        ("gives what is leased", "a_pending_task_is_due_from_its_time_on"),
+        ("is late", "a_pending_task_is_due_from_its_time_on"),
+        ("does not notice a reboot", "a_reboot_ends_every_lease"),
+        ("does not notice a reboot", "after_a_reboot_a_delay_ends_by_the_wall_clock"),
+        ("orders by id", "tasks_are_listed_in_the_order_of_their_first_commit"),
+        ("lists what was changed last", "tasks_are_listed_in_the_order_of_their_first_commit"),
+        ("lists every issue", "a_query_lists_what_it_means_and_no_more"),
+        ("counts before it looks", "a_list_ends_at_its_limit"),
+    ] {
+        let faulty = Faulty { fault, inner: MemoryStore::new() };
+        assert_bites(tasks::PROMISES, name, &faulty as &dyn TaskStoreFixture, fault).await;
+    }
+}

@@ -1,4 +1,4 @@
-//! What an [`AgentRunner`](kugetsu_core::AgentRunner) promises.
+//! What an [`AgentRunner`] promises.
 
 mod conversations;
 mod deed;

@@ -1,4 +1,4 @@
-//! What a [`Notifier`](kugetsu_core::Notifier) promises.
+//! What a [`Notifier`] promises.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

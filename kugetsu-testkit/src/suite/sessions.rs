@@ -1,4 +1,4 @@
-//! What a [`SessionStore`](kugetsu_core::SessionStore) promises.
+//! What a [`SessionStore`] promises.
 
 use std::fmt::Debug;
 use std::slice;

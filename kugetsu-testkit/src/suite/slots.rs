@@ -1,4 +1,4 @@
-//! What a [`SlotPool`](kugetsu_core::SlotPool) promises.
+//! What a [`SlotPool`] promises.
 
 use std::collections::BTreeSet;
 use std::io::Write;

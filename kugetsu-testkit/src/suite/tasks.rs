@@ -1,4 +1,4 @@
-//! What a [`TaskStore`](kugetsu_core::TaskStore) and its [`EventLog`](kugetsu_core::EventLog)
+//! What a [`TaskStore`] and its [`EventLog`](kugetsu_core::EventLog)
 //! promise.
 
 mod commits;

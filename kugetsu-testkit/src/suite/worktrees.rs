@@ -1,4 +1,4 @@
-//! What a [`WorktreeProvider`](kugetsu_core::WorktreeProvider) promises.
+//! What a [`WorktreeProvider`] promises.
 
 mod ground;
 mod inspects;

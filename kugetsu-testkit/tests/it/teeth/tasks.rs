@@ -4,8 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::memory::MemoryStore;
 use kugetsu_core::{
-    Cursor, Event, EventLog, Expected, Happening, Moment, Request, StoreError, Task, TaskId,
-    TaskQuery, TaskStore,
+    AgentEvent, Cursor, Event, EventLog, Expected, Happening, Moment, Request, StoreError, Task,
+    TaskId, TaskQuery, TaskStore,
 };
 use kugetsu_testkit::suite::{TaskStoreFixture, tasks};
 
@@ -54,6 +54,13 @@ impl EventLog for Faulty {
         let mut events = events.to_vec();
         match self.fault {
             "turns events around" => events.reverse(),
+            "shortens what is told" => {
+                for event in &mut events {
+                    if let Happening::Agent(AgentEvent::Message { text }) = &mut event.what {
+                        *text = text.chars().take(1000).collect();
+                    }
+                }
+            }
             "drops what it does not know" => {
                 events.retain(|event| !matches!(event.what, Happening::Unknown(_)));
             }
@@ -136,7 +143,10 @@ impl TaskStore for Faulty {
     }
 
     async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let found = self.inner.load(id).await?;
+        let mut found = self.inner.load(id).await?;
+        if found.is_none() && self.fault == "always finds something" {
+            found = self.inner.list(&TaskQuery::all()).await?.pop();
+        }
         Ok(found.filter(|task| self.fault != "hides settled tasks" || !task.is_settled()))
     }
 
@@ -165,6 +175,7 @@ impl TaskStore for Faulty {
                 .take(limit as usize)
                 .filter(|t| reached(t, now))
                 .collect(),
+            "gives what is settled" => self.inner.list(&TaskQuery::all()).await?,
             "gives what is leased" => Self::firsts(all, lane),
             "does not notice a reboot" => Self::firsts(all, lane)
                 .into_iter()
@@ -220,6 +231,10 @@ async fn a_faulty_task_store_is_noticed() {
         ("tells before it writes", "a_refused_commit_tells_nothing"),
         ("writes before it tells", "a_commit_that_nobody_waits_for_is_whole_or_not_there"),
         ("tells the first event only", "a_task_and_its_events_are_committed_together"),
+        ("always finds something", "a_task_that_was_never_committed_is_not_there"),
+        ("shortens what is told", "an_event_comes_back_as_it_was"),
+        ("gives what is settled", "a_settled_task_is_never_due"),
+        ("loses every fifth event", "many_tasks_committed_at_once_are_all_there"),
         ("hides settled tasks", "a_settled_task_stays_readable"),
         ("turns events around", "events_come_back_in_the_order_in_which_they_were_appended"),
         ("drops what it does not know", "an_event_of_an_unknown_kind_comes_back_as_it_was"),

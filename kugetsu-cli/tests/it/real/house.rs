@@ -281,10 +281,13 @@ pub(super) fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(&directory).unwrap() {
             let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
                 open.push(entry.path());
             } else {
-                found.insert(entry.path(), fs::read(entry.path()).unwrap_or_default());
+                // A pipe would never end.
+                let text = if kind.is_file() { fs::read(entry.path()).unwrap() } else { vec![] };
+                found.insert(entry.path(), text);
             }
         }
     }

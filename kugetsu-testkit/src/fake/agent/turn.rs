@@ -43,10 +43,10 @@ impl Turn {
             () = control.stop.cancelled() => Finish::Stopped,
             finish = self.work(&control) => finish,
         };
-        self.tell(AgentEvent::Finished(finish.clone()));
-        let Self { request, told, .. } = self;
-        drop((request, told));
-        at_work.end(finish);
+        // Whoever hears of the end can go on at once, in this session and with these slots.
+        self.request.slots.clear();
+        at_work.end(finish.clone());
+        self.tell(AgentEvent::Finished(finish));
         control.ended.cancel();
     }
 

@@ -1,7 +1,7 @@
 //! The doorbell: how a release wakes the first in line, in whatever process it waits.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -41,9 +41,11 @@ impl Bell {
         }
     }
 
-    /// Listens from now on. What was rung before may be heard too.
+    /// Listens from now on. What was rung before is forgotten.
     pub(super) fn listen(&self) -> io::Result<Listener> {
         self.hang()?;
+        let mut old = open(&self.path)?;
+        while old.read(&mut [0; 4096]).is_ok() {}
         // With both ends open it needs nobody at the other one.
         let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(&self.path)?;
         Ok(Listener { fifo })

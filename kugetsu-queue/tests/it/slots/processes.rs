@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use kugetsu_core::Timestamp;
 use rustix::fs::{CWD, Mode, mkfifoat};
-use rustix::process::Signal;
 
 use super::{holders, open, take, try_take};
 use crate::process::Other;
@@ -58,7 +57,7 @@ fn processes_that_are_killed_or_stopped_change_no_limit() {
             victim.hear().unwrap();
         }
         if round % 4 == 0 {
-            victim.signal(Signal::STOP);
+            victim.stop();
             last.hear().unwrap();
         }
         victim.kill();
@@ -100,10 +99,10 @@ async fn a_stopped_process_keeps_its_slot() {
     let pool = open(home.path(), 1);
     let mut other = holder(home.path(), 1);
     assert_eq!(other.ask("try"), "slot 0");
-    other.signal(Signal::STOP);
+    other.stop();
     assert!(try_take(&pool).await.is_none());
     assert_eq!(holders(&pool).await.len(), 1);
-    other.signal(Signal::CONT);
+    other.go_on();
     assert_eq!(other.ask("release"), "none");
     assert!(try_take(&pool).await.is_some());
 }
@@ -120,7 +119,7 @@ async fn a_stopped_waiter_does_not_stop_those_behind_it() {
     while !turnstile.exists() || File::open(&turnstile).unwrap().try_lock().is_ok() {
         thread::yield_now();
     }
-    other.signal(Signal::STOP);
+    other.stop();
     let waiter = tokio::spawn({
         let pool = pool.clone();
         async move { take(&pool).await }
@@ -128,7 +127,7 @@ async fn a_stopped_waiter_does_not_stop_those_behind_it() {
     tokio::task::yield_now().await;
     drop(slot);
     drop(waiter.await.unwrap());
-    other.signal(Signal::CONT);
+    other.go_on();
     assert_eq!(other.hear().unwrap(), "slot 0");
 }
 

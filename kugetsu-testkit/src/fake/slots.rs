@@ -54,6 +54,9 @@ impl SlotPool for MemorySlots {
     }
 
     async fn try_acquire(&self, key: &SlotKey, holder: &str) -> Result<Option<Slot>, SlotError> {
+        if self.limit(key) == 0 {
+            return Err(SlotError::NoPlace { key: key.clone() });
+        }
         let places = self.places(key);
         let permit = Arc::clone(&places.free).try_acquire_owned();
         Ok(permit.ok().and_then(|permit| places.take(key, permit, holder)))

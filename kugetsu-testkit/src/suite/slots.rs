@@ -403,8 +403,8 @@ async fn without_a_place_nobody_waits(f: &dyn SlotPoolFixture) {
         other => panic!("instead of `NoPlace` there was {other:?}"),
     }
     match pool.try_acquire(&SlotKey::Dev, "a test").await {
-        Ok(None) | Err(SlotError::NoPlace { .. }) => {}
-        other => panic!("instead of no slot there was {other:?}"),
+        Err(SlotError::NoPlace { key }) => assert_eq!(key, SlotKey::Dev),
+        other => panic!("instead of `NoPlace` there was {other:?}"),
     }
     assert_eq!(holders(&*pool, &SlotKey::Dev).await, []);
     // The others have their places all the same.

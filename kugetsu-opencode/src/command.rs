@@ -51,6 +51,12 @@ impl OpencodeRunner {
             grace: self.config().limits.grace,
             inherits: Vec::new(),
         };
+        // The time limit is for the command, not for the wait.
+        let _permit = self
+            .commands()
+            .acquire()
+            .await
+            .map_err(|error| fault::backend(&*operation, Retry::Never, error))?;
         let marker = Marker::new().map_err(|error| fault::io(&*operation, error))?;
         let run = async {
             let (mut tree, mut stdout, mut stderr) = Tree::start(&state, marker, plan).await?;

@@ -50,6 +50,10 @@ pub(crate) const AUTO_REJECTING: &str = "permission requested:";
 /// What a command says of a session that is not there. (1.18.33)
 pub(crate) const NO_SESSION: &str = "Session not found";
 
+/// A call of a tool that the agent does not have becomes a call of this one, which succeeds.
+/// (1.18.33)
+pub(crate) const INVALID_TOOL: &str = "invalid";
+
 /// The error of a turn that was aborted. (1.18.33)
 pub(crate) const ABORTED: &str = "MessageAbortedError";
 

@@ -10,7 +10,7 @@ use kugetsu_core::agent::{
 };
 use kugetsu_core::error::Retry;
 use kugetsu_core::ids::AgentId;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::{Engine, OpencodeConfig};
 use crate::recovery::Ended;
@@ -36,6 +36,9 @@ pub struct OpencodeRunner {
     inner: Arc<Inner>,
 }
 
+/// A short command takes hundreds of megabytes and a processor for a second.
+const COMMANDS: usize = 2;
+
 #[derive(Debug)]
 struct Inner {
     id: AgentId,
@@ -44,6 +47,7 @@ struct Inner {
     found: OnceCell<(PathBuf, AgentInfo)>,
     /// The sessions that runs without a server are in.
     post: Arc<PostOffice>,
+    commands: Semaphore,
 }
 
 impl OpencodeRunner {
@@ -60,6 +64,7 @@ impl OpencodeRunner {
                 pool,
                 found: OnceCell::new(),
                 post: Arc::default(),
+                commands: Semaphore::new(COMMANDS),
             }),
         })
     }
@@ -122,6 +127,11 @@ impl OpencodeRunner {
     /// Who is in which session, of the runs without a server.
     pub(crate) fn post(&self) -> &Arc<PostOffice> {
         &self.inner.post
+    }
+
+    /// Who is running a short command; there are only so many at once.
+    pub(crate) fn commands(&self) -> &Semaphore {
+        &self.inner.commands
     }
 
     pub(crate) fn guard(&self) -> Result<PathBuf, AgentError> {

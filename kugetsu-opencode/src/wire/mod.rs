@@ -4,6 +4,8 @@
 //! that may end a run. What is not known is skipped; what is not JSON is counted.
 
 mod news;
+#[cfg(test)]
+mod tests;
 mod text;
 mod translate;
 

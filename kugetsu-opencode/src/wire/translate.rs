@@ -133,14 +133,18 @@ impl Translator {
         if part.text.len() >= seen.text.len() {
             seen.text.clone_from(&part.text);
         }
+        seen.ended |= part.time.end.is_some();
         self.writing = Some(part.id.clone());
-        if part.time.end.is_some() {
+        if seen.ended {
             self.end_writing(events);
         }
     }
 
     fn delta(&mut self, part: &str, delta: &str, events: &mut Vec<AgentEvent>) {
         let seen = self.parts.entry(part.to_owned()).or_default();
+        if seen.ended {
+            return;
+        }
         seen.text.push_str(delta);
         if let Some(end) = seen.text.rfind('\n') {
             self.said |= seen.tell(end + 1, events);
@@ -165,18 +169,18 @@ impl Translator {
             self.said |= is_own;
             events.push(AgentEvent::ToolStarted {
                 call: part.call.clone(),
-                tool: part.tool.clone(),
+                tool: tool_name(part),
                 title: title(part),
             });
         }
         if ended && !std::mem::replace(&mut seen.ended, true) {
             if state.error.contains(quirks::REJECTED) {
-                self.rejected = Some(format!("{} ({})", part.tool, title(part)));
+                self.rejected = Some(format!("{} ({})", tool_name(part), title(part)));
             }
             let (ok, summary) = outcome(part);
             events.push(AgentEvent::ToolEnded {
                 call: part.call.clone(),
-                tool: part.tool.clone(),
+                tool: tool_name(part),
                 ok,
                 summary,
             });
@@ -216,10 +220,22 @@ fn title(part: &Part) -> String {
     first_line(title, LINE)
 }
 
+/// The tool that the agent wanted to use.
+fn tool_name(part: &Part) -> String {
+    let wanted = part.state.input.get("tool").and_then(Value::as_str);
+    match wanted {
+        Some(wanted) if part.tool == quirks::INVALID_TOOL => wanted.to_owned(),
+        _ => part.tool.clone(),
+    }
+}
+
 fn outcome(part: &Part) -> (bool, String) {
     let state = &part.state;
     if state.status == "error" {
         return (false, first_line(&state.error, LINE));
+    }
+    if part.tool == quirks::INVALID_TOOL {
+        return (false, first_line(&state.output, LINE));
     }
     let exit = state.metadata.get("exit").and_then(Value::as_i64);
     let said: Vec<&str> =

@@ -1,6 +1,7 @@
 //! The promises of the opencode runner, kept by the real opencode.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod asking;
 mod fixture;
 mod guard;
 mod promises;

@@ -226,7 +226,7 @@ fn guards(state: &Path) -> Vec<i32> {
 }
 
 /// The pids of the state's living servers.
-fn servers(state: &Path) -> Vec<i32> {
+pub(crate) fn servers(state: &Path) -> Vec<i32> {
     let guards = guards(state);
     fs::read_dir("/proc")
         .unwrap()
@@ -267,7 +267,7 @@ fn kill(pid: i32) {
     let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
     rustix::process::pidfd_send_signal(&pidfd, Signal::KILL).unwrap();
     let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
-    rustix::event::poll(&mut polled, None).unwrap();
+    while rustix::event::poll(&mut polled, None).is_err() {}
 }
 
 /// Whether a `sleep` runs below the directory.

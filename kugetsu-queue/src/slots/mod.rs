@@ -28,7 +28,9 @@
 //!
 //! [`holders`](kugetsu_core::SlotPool::holders) asks the kernel for a shared lock and gives it back
 //! at once. One who wants the slot at that very instant fails; before it believes that, it asks for
-//! a shared lock itself, which it gets beside all who only look, and then tries again.
+//! a shared lock itself, which it gets beside all who only look, and then tries again. (A process that
+//! is stopped between asking and giving back keeps that one place from being taken until it goes on:
+//! one slot too few for a while, never one too many.)
 
 mod bell;
 mod holders;

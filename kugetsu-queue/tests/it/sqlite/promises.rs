@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kugetsu_core::{SessionStore, TaskStore};
-use kugetsu_testkit::suite::{SessionStoreFixture, TaskStoreFixture};
+use kugetsu_core::{Notice, Notifier, SessionStore, TaskStore};
+use kugetsu_queue::sqlite::Notices;
+use kugetsu_testkit::suite::{NotifierFixture, SessionStoreFixture, TaskStoreFixture};
 use tempfile::TempDir;
 
 use super::open;
@@ -27,10 +28,26 @@ impl SessionStoreFixture for Home {
     }
 }
 
+#[async_trait]
+impl NotifierFixture for Home {
+    async fn open(&self) -> Arc<dyn Notifier> {
+        Arc::new(open(self.0.path()).await)
+    }
+
+    async fn kept(&self) -> Vec<Notice> {
+        let kept = open(self.0.path()).await.notices(Notices::All).await.unwrap();
+        kept.into_iter().map(|stored| stored.notice).collect()
+    }
+}
+
 mod tasks {
     kugetsu_testkit::task_store_suite!(super::home());
 }
 
 mod sessions {
     kugetsu_testkit::session_store_suite!(super::home());
+}
+
+mod notices {
+    kugetsu_testkit::notifier_suite!(super::home());
 }

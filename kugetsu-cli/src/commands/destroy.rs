@@ -1,12 +1,13 @@
 //! `kugetsu destroy`: a session and its worktree, the PM's session, or the base.
 
 use kugetsu_core::{
-    IssueRef, Session, SessionKind, SessionQuery, Slot, SlotKey, SlotPool, Unsaved,
+    IssueRef, Session, SessionKind, SessionQuery, Slot, SlotKey, SlotPool, Unsaved, WorktreeStatus,
 };
 use serde_json::json;
 
 use crate::args::Destroy;
 use crate::errors::{CliError, Kind, worker};
+use crate::screen::time;
 use crate::setup::Setup;
 
 pub(super) async fn destroy(args: Destroy, setup: &Setup) -> Result<(), CliError> {
@@ -27,20 +28,17 @@ async fn destroy_issue(issue: &IssueRef, args: &Destroy, setup: &Setup) -> Resul
         return Err(CliError::failed(format!("{issue} has no session and no worktree"))
             .hint("`kugetsu list --all` shows what there is"));
     }
-    let unsaved = if args.force { Unsaved::Discard } else { Unsaved::Keep };
+    let fate = if args.force { Unsaved::Discard } else { Unsaved::Keep };
     let lost = match &status {
         Some(status) if args.force && status.has_unsaved_work() => {
-            format!(
-                " Lost with it: {} uncommitted files, {} unpushed commits.",
-                status.dirty, status.unpushed
-            )
+            format!(" Lost with it is {}.", unsaved(status))
         }
         _ => String::new(),
     };
     let question = format!("Destroy the session and the worktree of {issue}?{lost}");
     agreed(setup, args.yes, "-y", &question)?;
     let _slot = taken(setup, &SlotKey::Issue(issue.clone()), &issue.to_string()).await?;
-    worktrees.remove(issue, unsaved).await?;
+    worktrees.remove(issue, fate).await?;
     // Read only now that nobody else writes it.
     if let Some(session) = setup.session(kind).await? {
         forget(setup, session).await?;
@@ -99,6 +97,13 @@ pub(super) async fn taken(setup: &Setup, key: &SlotKey, name: &str) -> Result<Sl
         SlotKey::Issue(issue) => error.hint(format!("stop it first with `kugetsu stop {issue}`")),
         _ => error.hint("try again when it has ended"),
     })
+}
+
+/// What would be lost with a worktree.
+pub(super) fn unsaved(status: &WorktreeStatus) -> String {
+    let files = time::counted(status.dirty.into(), "uncommitted file");
+    let commits = time::counted(status.unpushed.into(), "unpushed commit");
+    format!("unsaved work: {files}, {commits}")
 }
 
 /// Goes on only if it is wanted: by the flag, or by an answer.

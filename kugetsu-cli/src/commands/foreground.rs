@@ -125,7 +125,9 @@ async fn shown(
     let end = engine.events().end().await?;
     let mut show = Show { follower: engine.events().follow(end), early: Vec::new(), watch };
     let queued = OnceLock::new();
-    let mut started = Box::pin(engine.start(request, wait, stop.clone(), |task| {
+    // The engine cancels its own when somebody else wants the task to end.
+    let ours = stop.child_token();
+    let mut started = Box::pin(engine.start(request, wait, ours, |task| {
         let _ = queued.set(task.id);
     }));
     let ended = loop {

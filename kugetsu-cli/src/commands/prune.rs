@@ -8,7 +8,7 @@ use kugetsu_core::{
 };
 use serde_json::json;
 
-use super::destroy::{agreed, forget};
+use super::destroy::{agreed, forget, unsaved};
 use crate::args::Prune;
 use crate::errors::CliError;
 use crate::screen::Screen;
@@ -73,11 +73,7 @@ async fn plan(setup: &Setup) -> Result<Plan, CliError> {
     for worktree in there.into_iter().filter(|w| !with_session.contains(&w.issue)) {
         match worktrees.inspect(&worktree.issue).await? {
             Some(status) if status.has_unsaved_work() => {
-                let why = format!(
-                    "unsaved work: {} uncommitted files, {} unpushed commits",
-                    status.dirty, status.unpushed
-                );
-                plan.kept.push((worktree.issue, why));
+                plan.kept.push((worktree.issue, unsaved(&status)));
             }
             _ => plan.worktrees.push(worktree),
         }

@@ -30,7 +30,7 @@ pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliE
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
             DeValue::Float(number) => number.as_str().replace('_', ""),
             DeValue::Boolean(flag) => flag.to_string(),
-            other => return Err(wrong(format!("it cannot be {}", other.type_str()))),
+            _ => return Err(wrong("it has to be a number, a text, true or false".into())),
         };
         let plain = setting.kind.check(&plain).map_err(wrong)?;
         settings.set(setting, plain, Origin::File { path: path.to_owned(), line });

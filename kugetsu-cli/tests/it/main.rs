@@ -1,4 +1,16 @@
 //! What the command promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod desk;
+mod destroy;
+mod errors;
+mod help;
+mod init;
+mod list;
+mod program;
+mod prune;
 mod real;
+mod settings;
+mod slots;
+mod start;
+mod stop;

@@ -1,0 +1,4 @@
+//! The examples do what they say.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod custom_agent;

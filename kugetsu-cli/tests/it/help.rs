@@ -1,0 +1,58 @@
+//! What the command says about itself.
+
+use crate::desk::desk;
+
+#[test]
+fn help_names_every_command_and_exit_code() {
+    let desk = desk();
+    desk.assert("help", &desk.transcript(&[&["help"]]));
+}
+
+#[test]
+fn each_command_has_help() {
+    let desk = desk();
+    let commands = ["init", "start", "continue", "stop", "list", "status", "slots", "destroy"];
+    let others = ["prune", "config", "demo", "completions"];
+    let lines: Vec<[&str; 2]> =
+        commands.iter().chain(&others).map(|command| [*command, "-h"]).collect();
+    let lines: Vec<&[&str]> = lines.iter().map(<[&str; 2]>::as_slice).collect();
+    desk.assert("help-of-commands", &desk.transcript(&lines));
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let ran = desk().run(&["--version"]).done();
+    assert_eq!(ran.out, format!("kugetsu {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_wrong_command_line_is_told_with_exit_64() {
+    let desk = desk();
+    let seen = desk.transcript(&[
+        &[],
+        &["strat", "a/b#1"],
+        &["start"],
+        &["start", "a/b#1"],
+        &["start", "a/b#1", "go", "--wait=soon"],
+        &["destroy"],
+        &["destroy", "a/b#1", "--base"],
+        &["list", "--colour"],
+    ]);
+    desk.assert("usage", &seen);
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_json_if_that_is_wanted() {
+    let error = desk().run(&["strat", "--json"]).error();
+    assert_eq!(error["kind"], "usage");
+    assert!(error["message"].as_str().unwrap().contains("strat"));
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = desk().run(&["completions", shell]).done();
+        assert!(ran.out.contains("continue"), "{shell}");
+        assert_eq!(ran.err, "");
+    }
+}

@@ -1,0 +1,98 @@
+//! Settings: where they come from, and what is wrong with them.
+
+use crate::desk::{Desk, desk, initialised};
+
+fn with_file(name: &str, text: &str) -> Desk {
+    let desk = desk();
+    std::fs::create_dir(desk.path("kugetsu")).unwrap();
+    std::fs::write(desk.kugetsu(name), text).unwrap();
+    desk
+}
+
+#[test]
+fn each_value_is_shown_with_where_it_came_from() {
+    let desk = desk();
+    desk.assert("config-list", &desk.transcript(&[&["config", "list"]]));
+    assert!(!desk.path("kugetsu").exists());
+}
+
+#[test]
+fn flag_comes_before_environment_before_config_toml_before_config_before_default() {
+    let desk =
+        with_file("config", "MAX_CONCURRENT_AGENTS=2\nexport TASK_TIMEOUT_HOURS=\"2\" # long\n");
+    let origin = |desk: &Desk, words: &[&str]| {
+        let words: Vec<&str> = ["config", "list", "--json"].iter().chain(words).copied().collect();
+        let told = desk.run(&words).done().json();
+        let rows = told["settings"].as_array().unwrap().clone();
+        let row = rows.iter().find(|row| row["key"] == "max_concurrent_agents").unwrap();
+        format!("{} from {}", row["value"].as_str().unwrap(), row["origin"].as_str().unwrap())
+    };
+    assert_eq!(origin(&desk, &[]), "2 from config:1");
+    std::fs::write(desk.kugetsu("config.toml"), "\nmax_concurrent_agents = 4\n").unwrap();
+    assert_eq!(origin(&desk, &[]), "4 from config.toml:2");
+    let desk = desk.with("MAX_CONCURRENT_AGENTS", "5");
+    assert_eq!(origin(&desk, &[]), "5 from environment (MAX_CONCURRENT_AGENTS)");
+    let flag = ["--config", "max_concurrent_agents=6"];
+    assert_eq!(origin(&desk, &flag), "6 from --config");
+}
+
+#[test]
+fn a_setting_of_the_original_that_nothing_reads_yet_is_accepted_and_marked() {
+    let desk = with_file("config", "QUEUE_DAEMON_INTERVAL_MINUTES=3\nENABLE_CONTEXT_DUMP=false\n");
+    let ran = desk.run(&["config", "list"]).done();
+    assert!(ran.out.contains("queue_daemon_interval_minutes"), "{}", ran.shown());
+    assert!(ran.out.contains("config:1, not used yet"), "{}", ran.shown());
+}
+
+#[test]
+fn a_mistake_names_file_line_and_key() {
+    let mut seen = String::new();
+    for (file, text) in [
+        ("config.toml", "# fine\nmax_concurent_agents = 3\n"),
+        ("config.toml", "\nmax_concurrent_agents = \"many\"\n"),
+        ("config.toml", "max_concurrent_agents = 0\n"),
+        ("config.toml", "task_timeout_hours = [1]\n"),
+        ("config.toml", "agent = \"unclosed\nstore = 1\n"),
+        ("config.toml", "agent = \"nobody\"\nunknown_at_all = 1"),
+        ("config", "MAX_CONCURRENT_AGENTS=3\nMAX_CONCURRENT_AGENT=4\n"),
+        ("config", "TASK_TIMEOUT_HOURS=$(rm -rf /)\n"),
+        ("config", "TASK_TIMEOUT_HOURS=\"1\n"),
+        ("config", "just words\n"),
+    ] {
+        let desk = with_file(file, text);
+        let ran = desk.run(&["config", "list"]);
+        assert_eq!(ran.code, 78, "{}", ran.shown());
+        let root = desk.path("").to_string_lossy().into_owned();
+        seen.push_str(&format!("{file}: {text:?}\n{}\n", ran.err.replace(&root, "<desk>/")));
+    }
+    let wrong = desk().with("MAX_CONCURRENT_AGENTS", "-1");
+    seen.push_str(&wrong.transcript(&[&["status"]]));
+    let desk = desk();
+    seen.push_str(&desk.transcript(&[
+        &["status", "--config", "agent"],
+        &["status", "--config", "agnet=fake"],
+        &["status", "--config", "max_concurrent_agents=x"],
+    ]));
+    desk.assert("config-mistakes", &seen);
+}
+
+#[test]
+fn a_backend_that_nobody_brought_is_told_with_those_that_there_are() {
+    let desk = initialised();
+    let seen = desk.transcript(&[
+        &["start", "example.com/a/b#1", "go", "--config", "agent=nobody"],
+        &["list", "--config", "store=nowhere"],
+        &["list", "--config", "worktrees=none"],
+    ]);
+    desk.assert("no-backend", &seen);
+}
+
+#[test]
+fn the_default_server_completes_a_reference() {
+    let desk = initialised();
+    let flag = ["--config", "default_server=example.com"];
+    let words = ["start", "acme/widgets#7", "MODEL: say hello"];
+    let words: Vec<&str> = words.iter().chain(&flag).copied().collect();
+    desk.run(&words).done();
+    assert!(desk.worktree().is_dir());
+}

@@ -1,0 +1,187 @@
+//! `start` and `continue`.
+
+use kugetsu_cli::Terminals;
+
+use crate::desk::{ISSUE, desk, initialised};
+
+#[test]
+fn start_makes_all_that_is_missing_and_says_what_came_of_it() {
+    let desk = initialised();
+    let message = "MODEL: say On it. ;; write a.txt one ;; commit add a ;; say All done.";
+    let seen = desk.transcript(&[&["start", ISSUE, message], &["list"]]);
+    desk.assert("start", &seen);
+}
+
+#[test]
+fn a_second_start_and_continue_reuse_the_worktree_and_the_session() {
+    let desk = initialised();
+    desk.run(&["start", ISSUE, "MODEL: write a.txt one ;; say first"]).done();
+    let seen = desk.transcript(&[
+        &["start", ISSUE, "MODEL: bash cat a.txt ;; say second"],
+        &["continue", ISSUE, "MODEL: history"],
+        &["continue", ISSUE],
+    ]);
+    desk.assert("continue", &seen);
+}
+
+#[test]
+fn nothing_is_continued_that_was_not_started() {
+    let desk = initialised();
+    desk.assert("continue-nothing", &desk.transcript(&[&["continue", ISSUE]]));
+    assert!(desk.agent.runs().is_empty());
+}
+
+#[test]
+fn nothing_starts_before_init() {
+    let desk = desk();
+    let seen = desk.transcript(&[
+        &["start", ISSUE, "go"],
+        &["continue", ISSUE],
+        &["list"],
+        &["slots"],
+        &["stop", ISSUE],
+        &["destroy", ISSUE, "-y"],
+        &["prune", "--force"],
+    ]);
+    desk.assert("before-init", &seen);
+    assert!(!desk.path("kugetsu").exists());
+}
+
+#[test]
+fn in_json_the_output_is_the_events_and_nothing_else() {
+    let desk = initialised();
+    let ran = desk.run(&["start", ISSUE, "MODEL: say hello", "--json"]).done();
+    assert_eq!(ran.err, "");
+    let events: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().all(|event| event["format"] == "kugetsu.event/1"));
+    assert!(events.iter().all(|event| event["issue"] == ISSUE));
+    assert_eq!(events.first().unwrap()["what"]["type"], "enqueued");
+    let last = &events.last().unwrap()["what"];
+    assert_eq!(last["type"], "settled");
+    assert_eq!(last["data"]["outcome"]["outcome"], "completed");
+}
+
+#[test]
+fn a_failed_run_is_an_error_that_says_where_and_how_to_go_on() {
+    let desk = initialised();
+    let seen = desk.transcript(&[&["start", ISSUE, "MODEL: http 400"], &["list"]]);
+    desk.assert("start-fails", &seen);
+    let error = desk.run(&["start", ISSUE, "MODEL: http 400", "--json"]);
+    assert_eq!(error.code, 1);
+    let told: serde_json::Value = serde_json::from_str(&error.err).unwrap();
+    assert_eq!(told["error"]["kind"], "failed");
+}
+
+/// What the agent was told at last, after kugetsu's own rules.
+fn told(desk: &crate::desk::Desk) -> String {
+    let runs = desk.agent.runs();
+    let message = &runs.last().unwrap().message;
+    message.split_once("Delegator's message:\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn a_message_reaches_the_agent_unchanged_wherever_it_comes_from() {
+    let desk = initialised();
+    let megabyte = "x".repeat(1 << 20);
+    let table = [
+        "-rf is broken",
+        "--force does not work",
+        "--json output is wrong",
+        "-y",
+        "$(touch pwned) `touch pwned`",
+        "it's \"quoted\" \\ and\nhas\tlines\r\n",
+        "🎉 ümläut \u{202e}turned",
+        "  spaces around  ",
+        &megabyte,
+    ];
+    for text in table {
+        desk.run(&["start", ISSUE, "--", text]).done();
+        assert_eq!(told(&desk), text);
+        desk.run_with(&["start", ISSUE, "-"], text.as_bytes(), Terminals::default()).done();
+        assert_eq!(told(&desk), text);
+        let file = desk.path("message.txt");
+        std::fs::write(&file, text).unwrap();
+        desk.run(&["start", ISSUE, "--message-file", file.to_str().unwrap()]).done();
+        assert_eq!(told(&desk), text);
+    }
+    assert!(!desk.worktree().join("pwned").exists());
+}
+
+#[test]
+fn a_message_with_a_leading_dash_is_no_option() {
+    let desk = initialised();
+    for text in ["-rf is broken", "--force does not work", "--json output is wrong", "-y"] {
+        desk.run(&["start", ISSUE, text]).done();
+        assert_eq!(told(&desk), text);
+    }
+}
+
+#[test]
+fn a_reference_that_could_leave_a_directory_is_refused() {
+    let desk = initialised();
+    let long = format!("example.com/{}/b#1", "a".repeat(300));
+    let hostile = ["../../etc#1", "a/..#1", "example.com/../b#1", "a/b#-1", "a b/c#1", &long];
+    for issue in hostile {
+        let ran = desk.run(&["start", issue, "go"]);
+        assert_eq!(ran.code, 64, "{}", ran.shown());
+    }
+    let ran = desk.run(&["start", "-x/y#1", "go"]);
+    assert_eq!(ran.code, 64, "{}", ran.shown());
+}
+
+#[test]
+fn what_an_agent_says_does_not_act_on_the_terminal() {
+    let desk = initialised();
+    let ran = desk.run(&["start", ISSUE, "MODEL: say red\u{1b}[31m\u{9b}2J\u{202e}dlrow"]).done();
+    assert!(ran.err.contains("red<U+001B>[31m<U+009B>2J<U+202E>dlrow"), "{}", ran.shown());
+}
+
+#[test]
+fn where_a_repository_comes_from_is_remembered() {
+    let desk = desk();
+    desk.run(&["init"]).done();
+    let issue = "example.com/acme/other#1";
+    desk.run(&["start", issue, "MODEL: say one", "--repo", "../origin"]).done();
+    desk.run(&["start", "example.com/acme/other#2", "MODEL: say two"]).done();
+    let list = std::fs::read_to_string(desk.kugetsu("repos.json")).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["example.com/acme/other"], desk.path("origin").to_str().unwrap());
+    let seen = desk.transcript(&[
+        &["start", issue, "go", "--repo", "../nowhere"],
+        &["start", issue, "go", "--repo", "https://me:secret@example.com/a/b.git"],
+        &["start", issue, "go", "--repo", "ext::sh -c true"],
+    ]);
+    desk.assert("repo", &seen);
+}
+
+#[test]
+fn a_pull_request_is_kept_with_the_session() {
+    let desk = initialised();
+    let url = "https://example.com/acme/widgets/pulls/3";
+    desk.run(&["start", ISSUE, "MODEL: say hello", url]).done();
+    let list = desk.run(&["list", "--json"]).json();
+    let rows = list["sessions"].as_array().unwrap();
+    assert_eq!(rows.last().unwrap()["pr"], url);
+    let seen = desk.transcript(&[&["start", ISSUE, "fix", "it"]]);
+    desk.assert("pr-is-no-url", &seen);
+}
+
+#[test]
+fn detaching_is_refused_until_there_is_a_daemon() {
+    let desk = initialised();
+    desk.assert("detach", &desk.transcript(&[&["start", ISSUE, "go", "--detach"]]));
+    assert!(desk.agent.runs().is_empty());
+}
+
+#[test]
+fn an_empty_message_is_refused() {
+    let desk = initialised();
+    let seen = desk.transcript(&[
+        &["start", ISSUE, ""],
+        &["start", ISSUE, " \n "],
+        &["start", ISSUE, "-"],
+        &["start", ISSUE, "--message-file", "nowhere.txt"],
+    ]);
+    desk.assert("empty-message", &seen);
+}

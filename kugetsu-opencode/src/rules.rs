@@ -108,6 +108,48 @@ pub(crate) fn decided(told: &[ToldRule], role: &[Rule], own_places: &[String]) -
     rules
 }
 
+/// What the rules say to all of this together. What no rule speaks of is denied.
+pub(crate) fn verdict(rules: &[Rule], class: &str, patterns: &[String]) -> Verdict {
+    let allowed = |pattern: &str| {
+        let last = rules
+            .iter()
+            .rev()
+            .find(|rule| matches(&rule.permission, class) && matches(&rule.pattern, pattern));
+        last.is_some_and(|rule| rule.action == Verdict::Allow)
+    };
+    let all = !patterns.is_empty() && patterns.iter().all(|pattern| allowed(pattern));
+    if all { Verdict::Allow } else { Verdict::Deny }
+}
+
+/// Whether the text is as the pattern has it: `*` is any text, `?` any character.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    // Where the last star was, and what it has taken so far.
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == '?' || c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    (p, t) = (at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
 /// Whether an *ask* is there to protect something rather than to keep somebody informed.
 fn is_guarded(rule: &ToldRule) -> bool {
     WAITING.contains(&rule.permission.as_str())
@@ -145,6 +187,29 @@ mod tests {
                 Rule::allow("external_directory", "/t/*"),
             ]
         );
+    }
+
+    #[test]
+    fn the_last_rule_that_matches_holds_for_each_pattern() {
+        let rules = [
+            Rule::allow("*", "*"),
+            Rule::deny("bash", "git push*"),
+            Rule::allow("bash", "git push origin ?"),
+        ];
+        for (class, patterns, allowed) in [
+            ("bash", &["git status"][..], true),
+            ("bash", &["git push --force"], false),
+            ("bash", &["git status", "git push"], false),
+            ("bash", &["git push origin x"], true),
+            ("bash", &["git push origin xy"], false),
+            ("edit", &["git push"], true),
+            ("edit", &[], false),
+        ] {
+            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            let verdict = verdict(&rules, class, &patterns);
+            assert_eq!(verdict == Verdict::Allow, allowed, "{class} {patterns:?}");
+        }
+        assert_eq!(verdict(&[], "bash", &["x".into()]), Verdict::Deny);
     }
 
     #[test]

@@ -91,10 +91,6 @@ impl OpencodeRunner {
         &self.inner.config
     }
 
-    pub(crate) fn config_arc(&self) -> Arc<OpencodeConfig> {
-        Arc::clone(&self.inner.config)
-    }
-
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.inner.pool
     }

@@ -10,8 +10,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Brake;
 use super::turn::{End, Turn};
 use super::verdict::{self, Verdict};
+use crate::rules;
 use crate::server::Letter;
-use crate::wire::{News, Status};
+use crate::wire::{News, Permission, Status};
 
 /// So many looks at an idle session without a last word are enough.
 const PATIENCE: u32 = 4;
@@ -26,7 +27,7 @@ impl Turn {
         let _ = self.tell.try_send(Ok(started));
         let mut waiting = VecDeque::new();
         let mut idle_looks = 0;
-        let mut look = interval(self.config.limits.look);
+        let mut look = interval(self.runner.config().limits.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.reset();
         loop {
@@ -53,7 +54,7 @@ impl Turn {
                 }
                 _ = look.tick() => {
                     waiting.extend(self.translator.flush());
-                    self.refuse_all(&mut waiting).await;
+                    self.decide_all(&mut waiting).await;
                     match self.is_idle().await {
                         Some(true) => idle_looks += 1,
                         _ => idle_looks = 0,
@@ -99,7 +100,7 @@ impl Turn {
                 self.last_error = Some(error);
             }
             News::Permission { ask, .. } => {
-                self.refuse_permission(&ask.id, ask.text(), waiting).await;
+                self.decide(&ask, waiting).await;
             }
             News::Question { ask, .. } => {
                 self.refuse_question(&ask.id, ask.text(), waiting).await;
@@ -118,7 +119,7 @@ impl Turn {
             _ => return Step::On,
         };
         let retry = until(next);
-        let limits = &self.config.limits;
+        let limits = &self.runner.config().limits;
         if attempt <= limits.provider_retries && retry.wait() <= limits.provider_wait {
             return Step::On;
         }
@@ -163,25 +164,27 @@ impl Turn {
         }
     }
 
-    /// Refuses whatever is asked in the directory, in case an event about it was missed.
-    async fn refuse_all(&mut self, waiting: &mut VecDeque<AgentEvent>) {
+    /// Decides whatever is asked in the directory, in case an event about it was missed.
+    async fn decide_all(&mut self, waiting: &mut VecDeque<AgentEvent>) {
         let http = self.server.http().clone();
         for ask in http.permissions(&self.directory).await.unwrap_or_default() {
-            self.refuse_permission(&ask.id, ask.text(), waiting).await;
+            self.decide(&ask, waiting).await;
         }
         for ask in http.questions(&self.directory).await.unwrap_or_default() {
             self.refuse_question(&ask.id, ask.text(), waiting).await;
         }
     }
 
-    async fn refuse_permission(
-        &mut self,
-        id: &str,
-        text: String,
-        waiting: &mut VecDeque<AgentEvent>,
-    ) {
-        let sent = self.server.http().reject_permission(&self.directory, id).await;
-        self.refused(id, text, sent.is_ok(), waiting);
+    /// The session's own rules ask nothing, but they do not hold for its sub-agents: for those the
+    /// user's rules ask, and the session's are the answer. (1.18.33)
+    async fn decide(&mut self, ask: &Permission, waiting: &mut VecDeque<AgentEvent>) {
+        let http = self.server.http();
+        let rules = self.runner.rules_for(http, self.role, &self.directory).await;
+        let verdict = rules::verdict(&rules.unwrap_or_default(), &ask.class, &ask.patterns);
+        let sent = http.answer_permission(&self.directory, &ask.id, verdict).await;
+        if verdict == rules::Verdict::Deny {
+            self.refused(&ask.id, ask.text(), sent.is_ok(), waiting);
+        }
     }
 
     async fn refuse_question(

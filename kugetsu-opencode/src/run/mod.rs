@@ -42,7 +42,7 @@ pub(crate) async fn start(
     let (stopping, brake) = brake();
     // Made before the message is sent: whoever drops this future stops the turn with it.
     let events = Events::new(told, stopping.clone());
-    let turn = Turn::new(runner, server, inbox, session, directory, tell)?;
+    let turn = Turn::new(runner, server, inbox, session, directory, request.role, tell)?;
     tokio::spawn(turn.run(request, accept, brake));
     match accepted.await {
         Ok(Ok(())) => Ok(AgentRun::new(Box::pin(events), Arc::new(RunControl::new(stopping)))),

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kugetsu_core::agent::{AgentError, AgentEvent, AgentSession, Finish, RunRequest};
+use kugetsu_core::agent::{AgentError, AgentEvent, AgentSession, Finish, Role, RunRequest};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Brake;
 use super::control::Stopped;
-use crate::config::OpencodeConfig;
 use crate::runner::OpencodeRunner;
-use crate::server::{HttpError, Lease, Model, Pool, PostBox, Prompt, TextPart};
+use crate::server::{HttpError, Lease, Model, PostBox, Prompt, TextPart};
 use crate::sessions::{self, during};
 use crate::wire::{ToldError, Translator};
 use crate::{fault, ids, proc};
@@ -27,13 +26,13 @@ pub(crate) struct Turn {
     pub(super) inbox: PostBox,
     pub(super) session: AgentSession,
     pub(super) directory: PathBuf,
-    pub(super) config: Arc<OpencodeConfig>,
+    pub(super) runner: OpencodeRunner,
+    pub(super) role: Role,
     pub(super) translator: Translator,
     pub(super) tell: mpsc::Sender<Result<AgentEvent, AgentError>>,
     pub(super) last_error: Option<ToldError>,
     pub(super) refused: Option<String>,
     pub(super) answered: HashSet<String>,
-    pool: Arc<Pool>,
     message: String,
 }
 
@@ -56,6 +55,7 @@ impl Turn {
         inbox: PostBox,
         session: AgentSession,
         directory: PathBuf,
+        role: Role,
         tell: mpsc::Sender<Result<AgentEvent, AgentError>>,
     ) -> Result<Self, AgentError> {
         let message = ids::message().map_err(|error| fault::io("make an id", error))?;
@@ -66,13 +66,13 @@ impl Turn {
             inbox,
             session,
             directory,
-            config: runner.config_arc(),
+            runner: runner.clone(),
+            role,
             translator,
             tell,
             last_error: None,
             refused: None,
             answered: HashSet::new(),
-            pool: Arc::clone(runner.pool()),
             message,
         })
     }
@@ -135,7 +135,7 @@ impl Turn {
         if busy.contains_key(id) {
             return Err(super::busy(id));
         }
-        let model = self.config.model.as_deref().and_then(Model::of);
+        let model = self.runner.config().model.as_deref().and_then(Model::of);
         let parts = [TextPart::new(text)];
         let prompt = Prompt { message: &self.message, model, no_reply: false, parts };
         match http.prompt(id, &prompt).await {
@@ -154,12 +154,12 @@ impl Turn {
         if self.server.death().is_some() {
             return Stopped::Proven;
         }
-        let limit = self.config.limits.stop;
+        let limit = self.runner.config().limits.stop;
         if matches!(tokio::time::timeout(limit * 2, self.abort()).await, Ok(Ok(()))) {
             return Stopped::Proven;
         }
         // A server that cannot stop one turn is of no use to the others.
-        self.server.end(limit + self.config.limits.grace).await;
+        self.server.end(limit + self.runner.config().limits.grace).await;
         match self.server.death() {
             Some(_) => Stopped::Proven,
             None => Stopped::Unproven("neither its turn nor its server could be stopped".into()),
@@ -173,7 +173,7 @@ impl Turn {
         let id = self.session.id.as_str();
         let until = Instant::now() + NOT_BEGUN;
         loop {
-            sessions::abort(http, id, &self.directory, self.config.limits.stop).await?;
+            sessions::abort(http, id, &self.directory, self.runner.config().limits.stop).await?;
             if self.has_begun().await? || Instant::now() >= until {
                 return Ok(());
             }
@@ -198,13 +198,13 @@ impl Turn {
             let _ = self.server.http().dispose(&self.directory).await;
             self.sweep().await;
         }
-        let pool = Arc::clone(&self.pool);
+        let pool = Arc::clone(self.runner.pool());
         tokio::spawn(async move { pool.tidy().await });
     }
 
     async fn sweep(&self) {
         let (server, directory) = (self.server.clone(), self.directory.clone());
-        let grace = self.config.limits.grace;
+        let grace = self.runner.config().limits.grace;
         let find = move || -> Vec<_> {
             server.tools().into_iter().filter(|tool| tool.works_in(&directory)).collect()
         };

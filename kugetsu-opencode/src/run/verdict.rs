@@ -24,9 +24,6 @@ pub(crate) fn of(
     patient: bool,
 ) -> Verdict {
     let failed = |failure: Failure| Verdict::Over(Finish::Failed { failure });
-    if let Some(refused) = refused.or(turn.rejected()) {
-        return failed(failure::refused(refused));
-    }
     let Some(answer) = turn.last_answer() else {
         return match last_error {
             Some(error) if error.name == quirks::ABORTED => failed(aborted()),
@@ -46,15 +43,17 @@ pub(crate) fn of(
             None => failed(Failure::passing("the turn ended without a last word")),
         };
     }
-    match answer.finish.as_deref() {
+    let reason = answer.finish.as_deref().unwrap_or("no reason told");
+    match refused.or(turn.rejected()) {
+        // A sub-agent's refusal is for its agent to deal with; one of its own ends the turn.
+        Some(refused) if reason != "stop" => return failed(failure::refused(refused)),
         // Between two steps the session is busy, so this one was the last.
-        Some("tool-calls") | None if patient => Verdict::Wait,
-        finish => {
-            match failure::of_reason(finish.unwrap_or("no reason told"), turn.said_anything()) {
-                None => Verdict::Over(Finish::Done),
-                Some(failure) => failed(failure),
-            }
-        }
+        _ if reason == "tool-calls" && patient => return Verdict::Wait,
+        _ => {}
+    }
+    match failure::of_reason(reason, turn.said_anything()) {
+        None => Verdict::Over(Finish::Done),
+        Some(failure) => failed(failure),
     }
 }
 

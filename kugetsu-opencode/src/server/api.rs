@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::http::{Http, HttpError};
-use crate::rules::{Rule, ToldRule};
+use crate::rules::{Rule, ToldRule, Verdict};
 use crate::wire::{MessageInfo, Part, Permission, Question, Status};
 
 /// A session as the server describes it.
@@ -175,12 +175,17 @@ impl Http {
         self.get("/permission", Some(directory)).await
     }
 
-    pub(crate) async fn reject_permission(
+    pub(crate) async fn answer_permission(
         &self,
         directory: &Path,
         id: &str,
+        verdict: Verdict,
     ) -> Result<(), HttpError> {
-        let body = json!({ "reply": "reject" });
+        let reply = match verdict {
+            Verdict::Allow => "once",
+            Verdict::Deny => "reject",
+        };
+        let body = json!({ "reply": reply });
         let path = format!("/permission/{id}/reply");
         found(self.tell(Method::POST, &path, Some(directory), Some(&body)).await).map(|_| ())
     }

@@ -174,7 +174,7 @@ impl Translator {
             });
         }
         if ended && !std::mem::replace(&mut seen.ended, true) {
-            if state.error.contains(quirks::REJECTED) {
+            if is_own && state.error.contains(quirks::REJECTED) {
                 self.rejected = Some(format!("{} ({})", tool_name(part), title(part)));
             }
             let (ok, summary) = outcome(part);

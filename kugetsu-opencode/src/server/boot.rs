@@ -76,7 +76,9 @@ async fn boot_once(
     let (mut tree, stdout, stderr) = Tree::start(state, marker, plan).await?;
     let (say, mut said) = mpsc::channel(64);
     read_lines(stdout, say.clone());
-    read_lines(stderr, say.clone());
+    // Only what the server says keeps the channel open, so that it ends with the server.
+    let log_line = say.downgrade();
+    read_lines(stderr, say);
 
     let listening = tokio::time::timeout(config.limits.boot, listens(&mut said, &mut log)).await;
     match listening {
@@ -93,14 +95,14 @@ async fn boot_once(
         }
     }
     let http = Http::new(port, password, config.limits.request)?;
-    Ok(supervise(tree, http, say, said, log).await)
+    Ok(supervise(tree, http, log_line, said, log).await)
 }
 
 /// Hands the server to tasks of its own: one that reads its events, and one that sees its end.
 async fn supervise(
     tree: Tree,
     http: Http,
-    say: mpsc::Sender<String>,
+    say: mpsc::WeakSender<String>,
     mut said: mpsc::Receiver<String>,
     mut log: Log,
 ) -> Server {

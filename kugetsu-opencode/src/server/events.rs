@@ -21,7 +21,7 @@ pub(crate) async fn read(
     http: Http,
     post: Arc<PostOffice>,
     open: watch::Sender<bool>,
-    say: mpsc::Sender<String>,
+    say: mpsc::WeakSender<String>,
 ) {
     let mut unread = 0;
     loop {
@@ -34,7 +34,7 @@ async fn read_once(
     http: &Http,
     post: &PostOffice,
     open: &watch::Sender<bool>,
-    say: &mpsc::Sender<String>,
+    say: &mpsc::WeakSender<String>,
     unread: &mut u64,
 ) -> Option<()> {
     let response = http.stream("/global/event").await.ok()?;
@@ -53,7 +53,8 @@ async fn read_once(
             Ok(None) => {}
             Err(error) => {
                 *unread += 1;
-                if *unread == 1 {
+                // Said once, in the server's own log.
+                if let (1, Some(say)) = (*unread, say.upgrade()) {
                     let _ = say.try_send(format!("kugetsu: an event could not be read: {error}"));
                 }
             }

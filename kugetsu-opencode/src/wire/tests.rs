@@ -178,6 +178,23 @@ fn what_is_not_known_is_skipped_and_what_is_not_json_is_an_error() {
     assert_eq!(status, Status::Unknown);
 }
 
+proptest::proptest! {
+    /// No text whatsoever ends the reading.
+    #[test]
+    fn anything_can_be_read(
+        kind in "[a-z.]{0,20}|message\\.(part\\.)?(updated|delta)|session\\.(status|idle|error|created)",
+        properties in "\\{(\"(sessionID|part|info|status|error|id)\":(\"x\"|7|null|\\{\\}|\\[\\]),?){0,3}\\}|.{0,40}",
+    ) {
+        let line = format!(r#"{{"type":"{kind}","properties":{properties}}}"#);
+        let mut turn = Translator::new("x", None);
+        if let Ok(Some(news)) = read_event(&line) {
+            turn.read(&news);
+        }
+        let _ = read_line(&line);
+        turn.flush();
+    }
+}
+
 #[test]
 fn usage_is_whole_numbers() {
     let line = r#"{"type":"step_finish","sessionID":"s","part":{"id":"p","type":"step-finish","reason":"stop",

@@ -4,6 +4,7 @@
 mod asking;
 mod fixture;
 mod guard;
+mod probe;
 mod promises;
 mod server;
 mod sessions;

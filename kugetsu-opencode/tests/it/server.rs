@@ -2,17 +2,20 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
-use kugetsu_core::agent::{AgentError, AgentEvent, RunRequest};
-use kugetsu_core::{AgentRunner as _, Retry};
+use kugetsu_core::agent::{AgentError, AgentEvent, Conversation, RunRequest};
+use kugetsu_core::{AgentRunner as _, Retry, Slot, SlotGuard, SlotKey};
+use kugetsu_opencode::{Engine, OpencodeRunner};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal};
 use tokio_stream::StreamExt as _;
 
-use crate::fixture::{BOUND, Fixture, owner_config, read};
+use crate::fixture::{BOUND, Fixture, owner_config, read, until};
 
 /// Leaves its group, ignores SIGTERM, and its parent is gone.
 const STUBBORN: &str = r#"MODEL: bash (setsid sh -c 'trap "" TERM; sleep 1000; sleep 1000' >/dev/null 2>&1 &); sleep 1000"#;
@@ -88,7 +91,7 @@ async fn a_dropped_runner_leaves_nothing_behind() {
 async fn an_owner_that_is_killed_takes_its_agents_with_it() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree("one");
-    let mut owner = Owner::start(&fixture, &worktree);
+    let mut owner = Owner::start(&fixture, &worktree, Engine::Server);
     let locks = locks(&fixture.state());
     assert!(is_anyone_asleep_in(&worktree));
     owner.kill();
@@ -104,7 +107,7 @@ async fn an_owner_that_is_killed_takes_its_agents_with_it() {
 async fn what_outlives_owner_and_guard_is_ended_before_the_next_agent_starts() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree("one");
-    let mut owner = Owner::start(&fixture, &worktree);
+    let mut owner = Owner::start(&fixture, &worktree, Engine::Server);
     // An owner that cannot act, so that neither it nor the guard cleans up.
     rustix::process::kill_process(Pid::from_child(&owner.process), Signal::STOP).unwrap();
     kill(guards(&fixture.state())[0]);
@@ -129,6 +132,36 @@ async fn a_living_owner_is_left_alone() {
     assert_eq!(another.recover().await.unwrap(), []);
     fixture.model.open("g");
     assert_eq!(read(run).await.text(), "on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_grown_too_large_is_replaced_when_nobody_uses_it() {
+    let fixture = Fixture::with(|config| {
+        let mut limits = config.limits.clone();
+        limits.memory = 1;
+        config.with_limits(limits)
+    })
+    .await;
+    let worktree = fixture.worktree("one");
+    let told = fixture.run(RunRequest::new(&worktree, "MODEL: say one")).await;
+    until(|| servers(&fixture.state()).is_empty()).await;
+    let resume = Conversation::Resume(told.session());
+    let request = RunRequest::new(&worktree, "MODEL: history").with_conversation(resume);
+    assert!(fixture.run(request).await.text().contains("users=2"));
+}
+
+/// By a process each, the slot is the tree's own; a server's slots are its owner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_is_free_only_when_nothing_of_its_run_is_alive() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let mut owner = Owner::start(&fixture, &worktree, Engine::Run);
+    let slot = File::open(fixture.path().join("slot")).unwrap();
+    let is_free = rustix::fs::flock(&slot, FlockOperation::NonBlockingLockExclusive).is_ok();
+    assert!(!is_free, "nobody holds the slot");
+    owner.kill();
+    wait_until_free(&slot);
+    assert!(!is_anyone_asleep_in(&worktree));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,11 +193,29 @@ async fn the_password_is_told_to_nobody() {
 #[ignore = "not a test: other tests start it as a process that they kill"]
 async fn owner_process() {
     let worktree = PathBuf::from(std::env::var_os("OWNER_WORKTREE").unwrap());
-    let runner = kugetsu_opencode::OpencodeRunner::new(owner_config()).unwrap();
-    let mut run = runner.start(RunRequest::new(worktree, STUBBORN)).await.unwrap();
-    wait_for_tool(&mut run).await;
+    let engine = match std::env::var("OWNER_ENGINE").unwrap().as_str() {
+        "run" => Engine::Run,
+        _ => Engine::Server,
+    };
+    let runner = OpencodeRunner::new(owner_config().with_engine(engine)).unwrap();
+    let slot = File::create(std::env::var_os("OWNER_SLOT").unwrap()).unwrap();
+    rustix::fs::flock(&slot, FlockOperation::LockExclusive).unwrap();
+    let slot = Slot::new(SlotKey::Dev, 0, Arc::new(OpenFile(slot)));
+    let request = RunRequest::new(&worktree, STUBBORN).with_slots(vec![slot]);
+    let run = runner.start(request).await.unwrap();
+    until(|| is_anyone_asleep_in(&worktree)).await;
     println!("the agent works");
     std::future::pending::<()>().await;
+    drop(run);
+}
+
+#[derive(Debug)]
+struct OpenFile(File);
+
+impl SlotGuard for OpenFile {
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
 }
 
 struct Owner {
@@ -173,11 +224,13 @@ struct Owner {
 
 impl Owner {
     /// Starts the process and returns once its agent is at work.
-    fn start(fixture: &Fixture, worktree: &Path) -> Self {
+    fn start(fixture: &Fixture, worktree: &Path, engine: Engine) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "--nocapture", "server::owner_process"])
             .envs(fixture.owner_env())
             .env("OWNER_WORKTREE", worktree)
+            .env("OWNER_SLOT", fixture.path().join("slot"))
+            .env("OWNER_ENGINE", if engine == Engine::Run { "run" } else { "server" })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -185,9 +238,6 @@ impl Owner {
         let said = BufReader::new(process.stdout.take().unwrap()).lines();
         let works = said.map_while(Result::ok).any(|line| line.contains("the agent works"));
         assert!(works, "the owner did not start its agent");
-        while !is_anyone_asleep_in(worktree) {
-            std::thread::yield_now();
-        }
         Self { process }
     }
 

@@ -60,7 +60,7 @@ pub(crate) struct Global {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
     /// Always
@@ -181,6 +181,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct Destroy {
     /// The issue whose session and worktree are removed

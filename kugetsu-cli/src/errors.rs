@@ -1,7 +1,7 @@
 //! The one place that says what an error is to a person: its kind, its hint and its exit code.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 
 use kugetsu_core::{
@@ -113,11 +113,11 @@ impl CliError {
         let mut told = format!("error: {}", escape::text(&self.message));
         if debug {
             for cause in &self.causes {
-                told.push_str(&format!("\ncaused by: {}", escape::text(cause)));
+                let _ = write!(told, "\ncaused by: {}", escape::text(cause));
             }
         }
         if let Some(hint) = &self.hint {
-            told.push_str(&format!("\nhint: {}", escape::text(hint)));
+            let _ = write!(told, "\nhint: {}", escape::text(hint));
         }
         told
     }

@@ -20,13 +20,14 @@ use crate::setup::Setup;
 use crate::surroundings::Surroundings;
 
 type Factory<T, E> = Arc<dyn Fn(&Place) -> Result<T, E> + Send + Sync>;
+type OpenStore = Arc<dyn Fn(&Place) -> Opening + Send + Sync>;
 type Opening = Pin<Box<dyn Future<Output = Result<Stores, StoreError>> + Send>>;
 
 /// What backends there are, by the names that the settings know them by.
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     pub(crate) agents: BTreeMap<String, Factory<Arc<dyn AgentRunner>, AgentError>>,
-    pub(crate) stores: BTreeMap<String, Arc<dyn Fn(&Place) -> Opening + Send + Sync>>,
+    pub(crate) stores: BTreeMap<String, OpenStore>,
     pub(crate) worktrees: BTreeMap<String, Factory<Arc<dyn WorktreeProvider>, WorktreeError>>,
 }
 

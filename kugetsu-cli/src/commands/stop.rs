@@ -35,16 +35,13 @@ pub(super) async fn stop(args: Stop, setup: &Setup) -> Result<(), CliError> {
     if !screen.json {
         screen.remark(format!("Stopping the agent of {issue} ({})", worker(&holder)));
     }
-    match tokio::time::timeout(args.within, pool.acquire(&key, "kugetsu stop")).await {
-        Ok(slot) => {
-            drop(slot?);
-            told("stopped", "Stopped. Its session can be continued.")
-        }
-        Err(_) => {
-            let seconds = args.within.as_secs();
-            let message = format!("{issue} is still in use after {seconds} s: {}", worker(&holder));
-            Err(CliError::new(Kind::Temporary, message)
-                .hint("wait longer with `--within 2m`; it was told to stop"))
-        }
-    }
+    let freed = tokio::time::timeout(args.within, pool.acquire(&key, "kugetsu stop")).await;
+    let Ok(slot) = freed else {
+        let seconds = args.within.as_secs();
+        let message = format!("{issue} is still in use after {seconds} s: {}", worker(&holder));
+        return Err(CliError::new(Kind::Temporary, message)
+            .hint("wait longer with `--within 2m`; it was told to stop"));
+    };
+    drop(slot?);
+    told("stopped", "Stopped. Its session can be continued.")
 }

@@ -1,5 +1,7 @@
 //! What an agent says can hold anything; on a terminal it must not act, nor look like what it is not.
 
+use std::fmt::Write as _;
+
 /// The text with every character that acts on a terminal, or hides or turns around its neighbours,
 /// written as `<U+001B>`. Line ends and tabs stay.
 pub(crate) fn text(text: &str) -> String {
@@ -9,7 +11,9 @@ pub(crate) fn text(text: &str) -> String {
         match c {
             '\r' if rest.peek() == Some(&'\n') => {}
             '\n' | '\t' => safe.push(c),
-            c if acts(c) => safe.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            c if acts(c) => {
+                let _ = write!(safe, "<U+{:04X}>", u32::from(c));
+            }
             c => safe.push(c),
         }
     }

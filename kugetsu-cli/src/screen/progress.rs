@@ -65,8 +65,8 @@ impl Progress {
     /// A line beside what is shown.
     pub(crate) fn remark(&self, line: &str) {
         match &self.live {
-            Some(live) => {
-                let _ = live.println(line);
+            Some(area) => {
+                let _ = area.println(line);
             }
             None if !self.screen.json => self.screen.remark(line),
             None => {}
@@ -129,8 +129,8 @@ impl Watch {
         for line in lines {
             let line = self.drawn(&line);
             match &self.live {
-                Some((live, _)) => {
-                    let _ = live.println(line);
+                Some((area, _)) => {
+                    let _ = area.println(line);
                 }
                 None => self.screen.remark(line),
             }
@@ -140,9 +140,8 @@ impl Watch {
     fn drawn(&self, line: &Line) -> String {
         let passed = line.at.since(self.began.unwrap_or(line.at));
         let (label, text) = match line.voice {
-            Voice::Kugetsu => (Tone::Faint, Tone::Faint),
+            Voice::Kugetsu | Voice::Thinks => (Tone::Faint, Tone::Faint),
             Voice::Says => (Tone::Plain, Tone::Plain),
-            Voice::Thinks => (Tone::Faint, Tone::Faint),
             Voice::Did => (Tone::Good, Tone::Plain),
             Voice::Failed => (Tone::Bad, Tone::Plain),
         };

@@ -9,24 +9,25 @@ use crate::errors::CliError;
 #[derive(Debug)]
 pub(crate) struct Rows {
     header: Vec<String>,
-    rows: Vec<Vec<String>>,
+    body: Vec<Vec<String>>,
     right: Vec<usize>,
 }
 
 impl Rows {
     pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
         let header = header.map(str::to_owned).to_vec();
-        Self { header, rows: Vec::new(), right: Vec::new() }
+        Self { header, body: Vec::new(), right: Vec::new() }
     }
 
     /// A column of numbers.
+    #[cfg(feature = "demo")]
     pub(crate) fn right(mut self, column: usize) -> Self {
         self.right.push(column);
         self
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        self.body.push(cells.into());
     }
 
     /// Writes it, the header stronger than the rest. Of a row that is too long for the terminal the
@@ -44,7 +45,7 @@ impl Rows {
         let all = self.header.len();
         let cut: Vec<Vec<String>> = (1..=all).map(|columns| self.lines(columns)).collect();
         let mut drawn = Vec::new();
-        for (index, cells) in std::iter::once(&self.header).chain(&self.rows).enumerate() {
+        for (index, cells) in std::iter::once(&self.header).chain(&self.body).enumerate() {
             let fits = |columns: &usize| cut[columns - 1][index].chars().count() <= width;
             let columns = (2..=all).rev().find(fits).unwrap_or(all);
             drawn.push(cut[columns - 1][index].clone());
@@ -63,7 +64,7 @@ impl Rows {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(&self.header[..columns]);
-        for row in &self.rows {
+        for row in &self.body {
             table.add_row(&row[..columns]);
         }
         for (index, column) in table.column_iter_mut().enumerate() {

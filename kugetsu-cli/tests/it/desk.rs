@@ -118,7 +118,11 @@ impl Desk {
             (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]+", "<at>"),
             (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<at>"),
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
-            (r"\(process [0-9]+", "(process <pid>"),
+            (r"process [0-9]+", "process <pid>"),
+            // A column is as wide as what is in it.
+            (r"PID +SINCE", "PID  SINCE"),
+            (r"[0-9]+ +<at>", "<pid>  <at>"),
+            (r"- +-\n", "-  -\n"),
             (r"process [0-9]+", "process <pid>"),
             (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
         ] {
@@ -182,5 +186,5 @@ impl Write for Paper {
 
 pub(crate) fn is_private(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().unwrap().permissions().mode() & 0o077 == 0
+    path.metadata().unwrap().permissions().mode().trailing_zeros() >= 6
 }

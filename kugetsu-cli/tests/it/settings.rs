@@ -1,5 +1,7 @@
 //! Settings: where they come from, and what is wrong with them.
 
+use std::fmt::Write as _;
+
 use crate::desk::{Desk, desk, initialised};
 
 fn with_file(name: &str, text: &str) -> Desk {
@@ -63,7 +65,8 @@ fn a_mistake_names_file_line_and_key() {
         let ran = desk.run(&["config", "list"]);
         assert_eq!(ran.code, 78, "{}", ran.shown());
         let root = desk.path("").to_string_lossy().into_owned();
-        seen.push_str(&format!("{file}: {text:?}\n{}\n", ran.err.replace(&root, "<desk>/")));
+        let told = ran.err.replace(&root, "<desk>/");
+        let _ = writeln!(seen, "{file}: {text:?}\n{told}");
     }
     let wrong = desk().with("MAX_CONCURRENT_AGENTS", "-1");
     seen.push_str(&wrong.transcript(&[&["status"]]));

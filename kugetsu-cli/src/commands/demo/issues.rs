@@ -60,7 +60,7 @@ MODEL: sleep 0.4 ;; say The check passes now."#,
     Issue {
         number: 4,
         title: "Keep a changelog",
-        script: r##"
+        script: r#"
 MODEL: sleep 0.5
 MODEL: say A changelog has one line for each change, the newest first.
 MODEL: write CHANGELOG.md # Changes\n\n- The project has a changelog.
@@ -73,6 +73,6 @@ MODEL: sleep 0.5
 MODEL: tool bash {"command": "git add --all && git commit -qm 'point to the changelog'", "description": "commit"}
 MODEL: sleep 0.5
 MODEL: tool bash {"command": "git push -q origin HEAD", "description": "push the branch"}
-MODEL: sleep 0.4 ;; say CHANGELOG.md is there, and the README points to it."##,
+MODEL: sleep 0.4 ;; say CHANGELOG.md is there, and the README points to it."#,
     },
 ];

@@ -102,14 +102,13 @@ async fn program(outer: &Setup) -> Result<PathBuf, CliError> {
 }
 
 fn make(outer: &Setup, directory: Option<&Path>) -> Result<PathBuf, CliError> {
-    let path = match directory {
-        Some(directory) => outer.around().directory.join(directory),
-        None => {
-            let now = clock()?.now().as_millis();
-            let name = format!("kugetsu-demo-{}-{now}", std::process::id());
-            let temporary = outer.around().variable("TMPDIR").filter(|dir| !dir.is_empty());
-            Path::new(temporary.unwrap_or("/tmp".as_ref())).join(name)
-        }
+    let path = if let Some(directory) = directory {
+        outer.around().directory.join(directory)
+    } else {
+        let now = clock()?.now().as_millis();
+        let name = format!("kugetsu-demo-{}-{now}", std::process::id());
+        let temporary = outer.around().variable("TMPDIR").filter(|dir| !dir.is_empty());
+        Path::new(temporary.unwrap_or("/tmp".as_ref())).join(name)
     };
     let failed =
         |error| CliError::io(format_args!("make the directory {}", path.display()), &error);

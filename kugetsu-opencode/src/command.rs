@@ -58,11 +58,16 @@ impl OpencodeRunner {
             .await
             .map_err(|error| fault::backend(&*operation, Retry::Never, error))?;
         let marker = Marker::new().map_err(|error| fault::io(&*operation, error))?;
+        let version = self.version().await?;
         let run = async {
+            let opening = state.first_opening(&version).await?;
             let (mut tree, mut stdout, mut stderr) = Tree::start(&state, marker, plan).await?;
             let (mut out, mut err) = (Vec::new(), Vec::new());
             tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;
             let status = tree.wait().await?;
+            if let Some(opening) = opening {
+                opening.done();
+            }
             Ok(Output { code: status.code(), stdout: out, stderr: err })
         };
         match tokio::time::timeout(self.config().limits.request, run).await {

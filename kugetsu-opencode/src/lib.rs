@@ -1,4 +1,47 @@
 //! Runs opencode as kugetsu's coding agent.
+//!
+//! [`OpencodeRunner`] is an [`AgentRunner`](kugetsu_core::AgentRunner). By default all its runs
+//! share one supervised `opencode serve`, which is started by the first and ends with the runner;
+//! where no server can be had, [`Engine::Run`] starts one `opencode run` for each turn. Both keep
+//! the same promises and pass the same suite.
+//!
+//! ```no_run
+//! use kugetsu_core::{AgentRunner as _, RunRequest};
+//! use kugetsu_opencode::{OpencodeConfig, OpencodeRunner};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! // Nothing that opencode starts outlives this process: the guard, which is this very program
+//! // started a second time, sees to that. Call it before anything else.
+//! kugetsu_opencode::guard::main_if_asked();
+//!
+//! let runner = OpencodeRunner::new(OpencodeConfig::new("/home/me/.kugetsu/opencode"))?;
+//! let run = runner.start(RunRequest::new("/home/me/worktree", "Fix the typo")).await?;
+//! # drop(run); Ok(()) }
+//! ```
+//!
+//! # What dies with what
+//!
+//! ```text
+//! kugetsu ─ pipe ─► guard (adopts what the tree loses) ─► opencode ─► tools, each in a session of its own
+//! ```
+//!
+//! | dies | then |
+//! |---|---|
+//! | a run, by stop or drop | its turn is aborted, which the server's own word proves; what its tools left in the worktree is ended |
+//! | opencode | the guard ends all of its tree; runs end with an error; the next run has another server |
+//! | kugetsu, in whatever way | the pipe closes, and the guard ends all of the tree |
+//! | the guard | the kernel ends opencode; kugetsu ends whoever carries the tree's marker |
+//! | kugetsu and the guard at once | the kernel ends opencode; the next kugetsu ends whoever carries the marker, before it starts an agent |
+//!
+//! # Why not …
+//!
+//! * **… a process group?** opencode's tools leave it.
+//! * **… `opencode run --fork`?** It works in the origin's directory and never exits. See the
+//!   crate's `quirks`, which names the version of everything that is worked around.
+//! * **… a repository's own settings?** `opencode.json` and `.opencode/` may start programs before
+//!   anybody has said a word: see [`OpencodeConfig::project_config`].
+//!
+//! Linux only: it stands on pidfd, `/proc`, child subreapers and the parent's death signal.
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod config;

@@ -14,7 +14,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::{Engine, OpencodeConfig};
 use crate::recovery::Ended;
-use crate::server::{Lease, Pool, PostOffice};
+use crate::server::{Lease, Model, Pool, PostOffice};
 use crate::state::State;
 use crate::{fault, probe, run, sessions, solo};
 
@@ -52,7 +52,13 @@ struct Inner {
 
 impl OpencodeRunner {
     /// A runner; nothing is started and nothing is read yet.
+    ///
+    /// Refuses a model whose name is not `provider/model`.
     pub fn new(config: OpencodeConfig) -> Result<Self, AgentError> {
+        if let Some(model) = config.model.as_deref().filter(|model| Model::of(model).is_none()) {
+            let why = format!("{model:?} is not `provider/model`");
+            return Err(fault::backend("use the model", Retry::Never, why));
+        }
         let id = AgentId::new(fault::WHO)
             .map_err(|error| fault::backend("name itself", Retry::Never, error))?;
         let config = Arc::new(config);
@@ -96,7 +102,8 @@ impl OpencodeRunner {
     }
 
     pub(crate) async fn lease(&self) -> Result<Lease, AgentError> {
-        self.inner.pool.lease(&self.program().await?).await
+        let program = self.program().await?;
+        self.inner.pool.lease(&program, &self.version().await?).await
     }
 
     pub(crate) async fn state(&self) -> Result<State, AgentError> {

@@ -48,9 +48,45 @@ impl State {
         self.0.join("recovery.lock")
     }
 
-    /// Held while a program opens the database for the first time, so that two do not migrate it.
-    pub(crate) fn boot_lock(&self) -> PathBuf {
-        self.0.join("boot.lock")
+    /// Waits for the right to have this version of opencode open the database for the first time,
+    /// since two that make or migrate it at once would trip over each other. `None` if that has
+    /// been done already, so that nobody has to wait.
+    pub(crate) async fn first_opening(&self, version: &str) -> io::Result<Option<FirstOpening>> {
+        let (note, lock_file) = (self.0.join("opened"), self.0.join("opening.lock"));
+        let (database, version) = (self.database(), version.to_owned());
+        let was_opened = move || {
+            let opened = fs::read_to_string(&note).is_ok_and(|by| by == version);
+            let opening = FirstOpening { note: note.clone(), version: version.clone(), lock: None };
+            (!(opened && database.exists())).then_some(opening)
+        };
+        let Some(mut opening) = was_opened() else { return Ok(None) };
+        opening.lock = Some(
+            tokio::task::spawn_blocking(move || lock(&lock_file))
+                .await
+                .map_err(io::Error::other)??,
+        );
+        // Whoever had the lock before may have done it.
+        Ok(was_opened().map(|_| opening))
+    }
+}
+
+/// The right to be the first; given up when dropped.
+#[derive(Debug)]
+pub(crate) struct FirstOpening {
+    note: PathBuf,
+    version: String,
+    lock: Option<File>,
+}
+
+impl FirstOpening {
+    /// It has been opened; nobody has to wait any more.
+    pub(crate) fn done(self) {
+        // Should this fail, the next one waits without need.
+        let unseen = self.note.with_extension("new");
+        if fs::write(&unseen, &self.version).is_ok() {
+            let _ = fs::rename(unseen, &self.note);
+        }
+        drop(self.lock);
     }
 }
 

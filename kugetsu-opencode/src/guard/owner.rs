@@ -61,6 +61,8 @@ impl Guarding {
         let (name, value) = self.marker.variable();
         command.arg(ARGUMENT).env(name, value);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What people see in a list of processes; the program may be `/proc/self/exe`.
+        command.arg0("kugetsu-guard");
         spawn::inherit(command.as_std_mut(), self.inherits);
         let mut guard = command.spawn()?;
         // The command holds the inherited files open; from here on only the tree does.

@@ -43,7 +43,12 @@ pub(crate) async fn start(
     // Made before the message is sent: whoever drops this future stops the turn with it.
     let events = Events::new(told, stopping.clone());
     let turn = Turn::new(runner, server, inbox, session, directory, request.role, tell)?;
-    tokio::spawn(turn.run(request, accept, brake));
+    let pool = Arc::clone(runner.pool());
+    tokio::spawn(async move {
+        turn.run(request, accept, brake).await;
+        // Only now does this run no longer use the server.
+        pool.tidy().await;
+    });
     match accepted.await {
         Ok(Ok(())) => Ok(AgentRun::new(Box::pin(events), Arc::new(RunControl::new(stopping)))),
         Ok(Err(error)) => Err(error),

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentSession, Finish, Role, RunRequest};
@@ -198,8 +197,6 @@ impl Turn {
             let _ = self.server.http().dispose(&self.directory).await;
             self.sweep().await;
         }
-        let pool = Arc::clone(self.runner.pool());
-        tokio::spawn(async move { pool.tidy().await });
     }
 
     async fn sweep(&self) {

@@ -75,7 +75,7 @@ impl<'a> Model<'a> {
     /// `provider/model`; the model's own name may contain slashes.
     pub(crate) fn of(name: &'a str) -> Option<Self> {
         let (provider, model) = name.split_once('/')?;
-        Some(Self { provider, model })
+        (!provider.is_empty() && !model.is_empty()).then_some(Self { provider, model })
     }
 }
 

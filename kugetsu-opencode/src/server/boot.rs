@@ -19,7 +19,7 @@ use super::{Http, Server, events};
 use crate::config::OpencodeConfig;
 use crate::marker::Marker;
 use crate::quirks;
-use crate::state::{self, State};
+use crate::state::State;
 use crate::tree::{Plan, Tree};
 use crate::{environment, wire};
 
@@ -46,11 +46,12 @@ pub(crate) async fn boot(
     config: &OpencodeConfig,
     state: &State,
     program: &Path,
+    version: &str,
 ) -> Result<Server, BootError> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
-        match boot_once(config, state, program).await {
+        match boot_once(config, state, program, version).await {
             Err(BootError::Ended(said)) if tries > 0 && is_port_taken(&said) => {}
             booted => return booted,
         }
@@ -61,16 +62,12 @@ async fn boot_once(
     config: &OpencodeConfig,
     state: &State,
     program: &Path,
+    version: &str,
 ) -> Result<Server, BootError> {
     let port = free_port()?;
     let password = Password::new()?;
     let marker = Marker::new()?;
-    let boot_lock = state.boot_lock();
-    // Two that make or migrate the database at once would trip over each other.
-    let _one_at_a_time = tokio::task::spawn_blocking(move || state::lock(&boot_lock))
-        .await
-        .map_err(io::Error::other)??;
-
+    let opening = state.first_opening(version).await?;
     let plan = plan(config, state, program, port, &password)?;
     let mut log = Log::create(&state.logs(), marker.id())?;
     let (mut tree, stdout, stderr) = Tree::start(state, marker, plan).await?;
@@ -93,6 +90,9 @@ async fn boot_once(
             let _ = tree.wait().await;
             return Err(BootError::TooSlow(config.limits.boot.as_secs()));
         }
+    }
+    if let Some(opening) = opening {
+        opening.done();
     }
     let http = Http::new(port, password, config.limits.request)?;
     Ok(supervise(tree, http, log_line, said, log).await)

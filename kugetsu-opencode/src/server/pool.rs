@@ -46,7 +46,7 @@ impl Pool {
     }
 
     /// The server, started if there is none.
-    pub(crate) async fn lease(&self, program: &Path) -> Result<Lease, AgentError> {
+    pub(crate) async fn lease(&self, program: &Path, version: &str) -> Result<Lease, AgentError> {
         let state = self.state().await?;
         let mut current = self.current.lock().await;
         if let Some(server) = current.take() {
@@ -56,7 +56,7 @@ impl Pool {
             }
             server.end(self.config.limits.stop + self.config.limits.grace).await;
         }
-        let server = boot(&self.config, &state, program).await.map_err(fault_of)?;
+        let server = boot(&self.config, &state, program, version).await.map_err(fault_of)?;
         let server = Arc::new(server);
         *current = Some(Arc::clone(&server));
         Ok(Lease(server))

@@ -193,7 +193,8 @@ fn report(screen: &Screen, stage: &Stage, ended: &[Ended], most: usize) -> Resul
     screen.say(screen.painted(Tone::Strong, "Look at it:"))?;
     let directory = stage.directory().display();
     screen.say(format!("  git -C {directory}/repository log --oneline --graph --all"))?;
-    screen.say(format!("  KUGETSU_DIR={directory}/kugetsu kugetsu list"))?;
+    let program = std::env::current_exe().unwrap_or_else(|_| "kugetsu".into());
+    screen.say(format!("  KUGETSU_DIR={directory}/kugetsu {} list", program.display()))?;
     screen.say(format!("  rm -rf {directory}    # when you have seen enough"))
 }
 

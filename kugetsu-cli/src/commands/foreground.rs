@@ -199,7 +199,11 @@ async fn summed_up(
         Outcome::Error { failure } => {
             let mut failure = failure.clone();
             failure.reason = format!("{issue} failed: {}", failure.reason);
-            Err(explained(setup, failure).await.hint(again))
+            let told = explained(setup, failure).await;
+            Err(match watch.heard.worktree {
+                Some(_) => told.hint(again),
+                None => told.hint("`--repo <URL or path>` says where a repository is cloned from"),
+            })
         }
         Outcome::Cancelled if interrupted => {
             Err(CliError::new(Kind::Interrupted, format!("{issue} was stopped")).hint(again))

@@ -25,7 +25,7 @@ pub(crate) struct Turn {
     answered: bool,
     /// Whether it said or did anything at all.
     acted: bool,
-    /// What it asked and was refused.
+    /// What it asked and was refused, unless it found a way to go on.
     refused: Option<String>,
     pub(crate) timed_out: bool,
 }
@@ -40,7 +40,10 @@ impl Turn {
     fn take(&mut self, event: &AgentEvent) {
         match event {
             AgentEvent::Message { text } => {
-                self.acted |= !text.trim().is_empty();
+                if !text.trim().is_empty() {
+                    self.acted = true;
+                    self.refused = None;
+                }
                 if self.answered {
                     self.answer.clear();
                     self.answered = false;
@@ -48,9 +51,12 @@ impl Turn {
                 self.answer.push_str(text);
             }
             AgentEvent::ToolStarted { .. } => self.answered = true,
-            AgentEvent::ToolEnded { .. } => {
+            AgentEvent::ToolEnded { ok, .. } => {
                 self.acted = true;
                 self.answered = true;
+                if *ok {
+                    self.refused = None;
+                }
             }
             AgentEvent::Asked { text, refused: true, .. } => self.refused = Some(text.clone()),
             AgentEvent::Usage(more) => self.usage = self.usage.plus(*more),

@@ -24,6 +24,7 @@ struct Site {
     engine: Engine,
     agent: FakeAgent,
     clock: Arc<ManualClock>,
+    chance: Arc<SeededChance>,
     store: MemoryStore,
     slots: Arc<MemorySlots>,
     worktrees: Arc<FakeWorktrees>,
@@ -45,7 +46,7 @@ impl Site {
             .with_source("git.example/acme/widgets".parse().unwrap(), sample.path());
         let worktrees = Arc::new(worktrees);
         let (clock, store) = (Arc::new(ManualClock::new()), MemoryStore::new());
-        let slots = Arc::new(MemorySlots::new(2));
+        let (slots, chance) = (Arc::new(MemorySlots::new(2)), Arc::new(SeededChance::new(7)));
         std::fs::create_dir(here.join("home")).unwrap();
         let engine = Engine::new(
             Backends::new(
@@ -53,12 +54,12 @@ impl Site {
                 slots.clone(),
                 worktrees.clone(),
                 Arc::new(agent.clone()),
-                (clock.clone(), Arc::new(SeededChance::new(7))),
+                (clock.clone(), chance.clone()),
             ),
             WorkerId::new("tester").unwrap(),
             here.join("home"),
         );
-        Self { engine, agent, clock, store, slots, worktrees, root }
+        Self { engine, agent, clock, chance, store, slots, worktrees, root }
     }
 
     /// The same place with another agent in the engine.
@@ -69,7 +70,7 @@ impl Site {
                 self.slots.clone(),
                 self.worktrees.clone(),
                 agent,
-                (self.clock.clone(), Arc::new(SeededChance::new(8))),
+                (self.clock.clone(), self.chance.clone()),
             ),
             WorkerId::new("other").unwrap(),
             self.root.path().canonicalize().unwrap().join("home"),
@@ -214,20 +215,31 @@ async fn a_turn_that_takes_too_long_is_stopped() {
 #[tokio::test]
 async fn an_agent_that_did_nothing_has_failed_whatever_it_says_of_itself() {
     let site = Site::new().await;
-    let lazy = site.with_agent(Broken::new(false));
+    let lazy = site.with_agent(Canned::new([]));
     let task = start(&lazy, 1, "MODEL: say hi").await.unwrap();
     assert!(failure(&task).reason.contains("without having said or done"), "{task:?}");
     assert_eq!(site.session(1).await.state, SessionState::Failed);
 }
 
 #[tokio::test]
-async fn a_question_that_nobody_may_answer_ends_the_attempt() {
+async fn a_question_that_nobody_may_answer_ends_the_attempt_unless_the_agent_goes_on() {
     let site = Site::new().await;
-    let task = site.start(1, "MODEL: question which one?\nMODEL: say anyway").await.unwrap();
+    let asked = AgentEvent::Asked {
+        question: "1".into(),
+        text: "to read /etc/hostname".into(),
+        refused: true,
+    };
+    let stuck = site.with_agent(Canned::new([asked.clone()]));
+    let task = start(&stuck, 1, "MODEL: say hi").await.unwrap();
     let failure = failure(&task);
     assert!(!failure.retry.is_possible(), "{failure:?}");
-    let asked = |what: &Happening| matches!(what, Happening::Agent(AgentEvent::Asked { .. }));
-    assert!(site.told(&task).await.iter().any(asked));
+    assert!(failure.reason.contains("to read /etc/hostname"), "{failure:?}");
+
+    let going_on = AgentEvent::Message { text: "I do without.".into() };
+    let clever = site.with_agent(Canned::new([asked.clone(), going_on]));
+    let task = start(&clever, 2, "MODEL: say hi").await.unwrap();
+    assert_eq!(report(&task).answer, "I do without.");
+    assert!(site.told(&task).await.contains(&Happening::Agent(asked)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,21 +381,26 @@ async fn without_a_base_nothing_starts_and_the_error_names_init() {
     assert!(site.agent.runs().is_empty());
 }
 
-/// An agent whose author has made a mistake: it panics, or claims to be done at once.
+/// An agent that tells these events, whatever it is told, and claims to be done. Without events its
+/// author has made a mistake, and it panics.
 #[derive(Debug)]
-struct Broken {
+struct Canned {
     id: AgentId,
-    panics: bool,
+    events: Option<Vec<AgentEvent>>,
 }
 
-impl Broken {
-    fn new(panics: bool) -> Arc<Self> {
-        Arc::new(Self { id: AgentId::new("broken").unwrap(), panics })
+impl Canned {
+    fn new(events: impl Into<Vec<AgentEvent>>) -> Arc<Self> {
+        Arc::new(Self { id: AgentId::new("canned").unwrap(), events: Some(events.into()) })
+    }
+
+    fn panicking() -> Arc<Self> {
+        Arc::new(Self { id: AgentId::new("canned").unwrap(), events: None })
     }
 }
 
 #[async_trait]
-impl AgentRunner for Broken {
+impl AgentRunner for Canned {
     fn id(&self) -> &AgentId {
         &self.id
     }
@@ -393,12 +410,13 @@ impl AgentRunner for Broken {
     }
 
     async fn probe(&self) -> Result<AgentInfo, AgentError> {
-        Ok(AgentInfo::new("broken", "1"))
+        Ok(AgentInfo::new("canned", "1"))
     }
 
     async fn start(&self, _: RunRequest) -> Result<AgentRun, AgentError> {
-        assert!(!self.panics, "a mistake");
-        let events = tokio_stream::iter([Ok(AgentEvent::Finished(Finish::Done))]);
+        let mut events = self.events.clone().expect("a mistake");
+        events.push(AgentEvent::Finished(Finish::Done));
+        let events = tokio_stream::iter(events.into_iter().map(Ok));
         Ok(AgentRun::new(Box::pin(events), Arc::new(Unstoppable)))
     }
 }
@@ -416,7 +434,7 @@ impl AgentControl for Unstoppable {
 #[tokio::test]
 async fn a_panic_on_the_line_ends_its_task_and_nothing_else() {
     let site = Site::new().await;
-    let broken = site.with_agent(Broken::new(true));
+    let broken = site.with_agent(Canned::panicking());
     let task = start(&broken, 1, "MODEL: say hi").await.unwrap();
     assert!(failure(&task).reason.contains("kugetsu itself failed"), "{task:?}");
     assert!(site.slots.holders(&SlotKey::Dev).await.unwrap().is_empty());

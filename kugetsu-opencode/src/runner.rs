@@ -48,6 +48,7 @@ struct Inner {
     /// The sessions that runs without a server are in.
     post: Arc<PostOffice>,
     commands: Semaphore,
+    waiting: solo::Waiting,
 }
 
 impl OpencodeRunner {
@@ -71,6 +72,7 @@ impl OpencodeRunner {
                 found: OnceCell::new(),
                 post: Arc::default(),
                 commands: Semaphore::new(COMMANDS),
+                waiting: solo::Waiting::default(),
             }),
         })
     }
@@ -135,6 +137,11 @@ impl OpencodeRunner {
     /// Who is running a short command; there are only so many at once.
     pub(crate) fn commands(&self) -> &Semaphore {
         &self.inner.commands
+    }
+
+    /// Who waits for what a short command tells.
+    pub(crate) fn waiting(&self) -> &solo::Waiting {
+        &self.inner.waiting
     }
 
     pub(crate) fn guard(&self) -> Result<PathBuf, AgentError> {

@@ -1,5 +1,6 @@
 //! Sessions by opencode's commands.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -75,16 +76,28 @@ impl OpencodeRunner {
         &self,
         id: &AgentSessionId,
     ) -> Result<Option<AgentSession>, AgentError> {
-        #[derive(Deserialize)]
-        struct Row {
-            directory: PathBuf,
-        }
         if !quirks::is_session_id(id.as_str()) {
             return Ok(None);
         }
+        let ask = |ids| self.solo_directories(ids);
+        let directory = self.waiting().directories.get(id.as_str(), |_| true, ask).await?;
+        Ok(directory.map(|directory| AgentSession::new(id.clone(), directory, "")))
+    }
+
+    /// The directories of these sessions, of those that there are.
+    async fn solo_directories(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<HashMap<String, PathBuf>, AgentError> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: String,
+            directory: PathBuf,
+        }
         let state = self.state().await?;
-        // The id consists of letters, digits and underscores.
-        let query = format!("select directory from session where id = '{id}'");
+        // The ids consist of letters, digits and underscores.
+        let query =
+            format!("select id, directory from session where id in ('{}')", ids.join("', '"));
         let args = ["db", &query, "--format", "json"].map(OsStr::new);
         let output = self.command(args, state.root()).await?;
         if output.code != Some(0) {
@@ -96,8 +109,7 @@ impl OpencodeRunner {
             said => serde_json::from_slice(said)
                 .map_err(|error| fault::backend("find a session", Retry::Never, error))?,
         };
-        let told = rows.into_iter().next();
-        Ok(told.map(|row| AgentSession::new(id.clone(), row.directory, "")))
+        Ok(rows.into_iter().map(|row| (row.id, row.directory)).collect())
     }
 
     pub(crate) async fn solo_delete(&self, id: &AgentSessionId) -> Result<(), AgentError> {
@@ -175,15 +187,19 @@ impl OpencodeRunner {
         if !quirks::is_session_id(id.as_str()) {
             return Err(unknown());
         }
-        let output = self.command(["export", id.as_str()].map(OsStr::new), directory).await?;
-        if output.code != Some(0) {
-            let complaint = output.complaint();
-            if String::from_utf8_lossy(&output.stderr).contains(quirks::NO_SESSION) {
-                return Err(unknown());
+        let ask = |_| async {
+            let output = self.command(["export", id.as_str()].map(OsStr::new), directory).await?;
+            if output.code == Some(0) {
+                let copied = Copied::parse(&output.stdout)
+                    .map_err(|error| fault::backend("read an export", Retry::Later, error))?;
+                return Ok(HashMap::from([(id.to_string(), copied)]));
             }
-            return Err(fault::backend("export a session", Retry::Later, complaint));
-        }
-        Copied::parse(&output.stdout)
-            .map_err(|error| fault::backend("read an export", Retry::Later, error))
+            if String::from_utf8_lossy(&output.stderr).contains(quirks::NO_SESSION) {
+                return Ok(HashMap::new());
+            }
+            Err(fault::backend("export a session", Retry::Later, output.complaint()))
+        };
+        let is_same = |other: &str| other == id.as_str();
+        self.waiting().exports.get(id.as_str(), is_same, ask).await?.ok_or_else(unknown)
     }
 }

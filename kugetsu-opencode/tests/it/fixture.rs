@@ -1,14 +1,16 @@
 //! The real opencode in a home of its own, against a scripted model.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, Finish, RunRequest};
 use kugetsu_core::{AgentRunner as _, AgentSessionId};
 use kugetsu_opencode::{Engine, Environment, GuardProgram, Limits, OpencodeConfig, OpencodeRunner};
 use kugetsu_testkit::model::ScriptedModel;
 use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository, opencode_program};
+use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 
@@ -19,8 +21,30 @@ pub(crate) struct Fixture {
     pub(crate) runner: OpencodeRunner,
     pub(crate) model: ScriptedModel,
     pub(crate) repository: SampleRepository,
+    // Dropped in this order: what still runs would write to directories that are gone.
+    _quiet: Quiet,
     sandbox: OpencodeSandbox,
     directory: TempDir,
+}
+
+/// Waits, when it is dropped, until nothing runs any more that this state knows of.
+struct Quiet(PathBuf);
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let start = Instant::now();
+        let locks = std::fs::read_dir(self.0.join("trees")).into_iter().flatten().flatten();
+        for lock in
+            locks.map(|entry| entry.path()).filter(|path| path.extension() == Some("lock".as_ref()))
+        {
+            let Ok(lock) = File::open(lock) else { continue };
+            while rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
+                && start.elapsed() < BOUND
+            {
+                std::thread::yield_now();
+            }
+        }
+    }
 }
 
 impl Fixture {
@@ -38,8 +62,16 @@ impl Fixture {
         let sandbox = OpencodeSandbox::new(&model.base_url()).unwrap();
         let repository = SampleRepository::new(&directory.path().join("repository")).unwrap();
         let env = sandbox.env();
-        let config = change(config(&directory.path().join("state"), env));
-        Self { runner: OpencodeRunner::new(config).unwrap(), model, repository, sandbox, directory }
+        let state = directory.path().join("state");
+        let config = change(config(&state, env));
+        Self {
+            runner: OpencodeRunner::new(config).unwrap(),
+            model,
+            repository,
+            sandbox,
+            _quiet: Quiet(state),
+            directory,
+        }
     }
 
     /// Another runner on the same state, as another process would have it.

@@ -24,14 +24,10 @@ macro_rules! promises {
 
 promises! {
     an_agent_works_in_its_worktree_and_says_what_it_did,
-    a_resumed_conversation_remembers_and_stays_in_its_directory,
     what_the_model_refuses_is_a_failure_with_advice,
     a_provider_that_recovers_is_no_failure,
-    a_megabyte_arrives_byte_for_byte,
     a_stopped_run_has_stopped_and_can_be_continued,
-    a_dropped_run_stops,
     what_a_finished_run_left_running_is_ended,
-    nul_is_refused_before_anything_is_said,
 }
 
 async fn an_agent_works_in_its_worktree_and_says_what_it_did(engine: Engine) {
@@ -61,27 +57,6 @@ async fn an_agent_works_in_its_worktree_and_says_what_it_did(engine: Engine) {
     assert!(usage >= 20, "{told:?}");
 }
 
-async fn a_resumed_conversation_remembers_and_stays_in_its_directory(engine: Engine) {
-    let fixture = Fixture::of(engine).await;
-    let worktree = fixture.worktree("one");
-    let first = fixture.run(RunRequest::new(&worktree, "remember me")).await;
-    let resume = Conversation::Resume(first.session());
-    let second = fixture
-        .run(RunRequest::new(&worktree, "MODEL: history").with_conversation(resume.clone()))
-        .await;
-    assert!(second.text().contains("users=2"), "{second:?}");
-    assert!(second.text().contains("remember me"), "{second:?}");
-    assert_eq!(second.session(), first.session());
-
-    let elsewhere = fixture.worktree("two");
-    let refused = fixture
-        .runner
-        .start(RunRequest::new(&elsewhere, "hello").with_conversation(resume))
-        .await
-        .unwrap_err();
-    assert!(matches!(refused, kugetsu_core::AgentError::WrongDirectory { .. }), "{refused}");
-}
-
 async fn what_the_model_refuses_is_a_failure_with_advice(engine: Engine) {
     let fixture = Fixture::of(engine).await;
     let cases = [
@@ -105,23 +80,6 @@ async fn a_provider_that_recovers_is_no_failure(engine: Engine) {
     let worktree = fixture.worktree("one");
     let told = fixture.run(RunRequest::new(&worktree, "MODEL: http 500 1\nMODEL: say there")).await;
     assert!(told.is_done(), "{told:?}");
-}
-
-async fn a_megabyte_arrives_byte_for_byte(engine: Engine) {
-    let fixture = Fixture::of(engine).await;
-    let worktree = fixture.worktree("one");
-    let hostile = "-- $(x) `y` \"q\" 'q' \\ \u{1f600} \u{7f} é\n";
-    let message = format!("{}MODEL: echo", hostile.repeat((1 << 20) / hostile.len()));
-    let told = fixture.run(RunRequest::new(&worktree, &*message)).await;
-    let hash = message.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    assert_eq!(
-        told.text().trim(),
-        format!("bytes={} fnv1a={hash:016x}", message.len()),
-        "{:?}",
-        told.finish()
-    );
 }
 
 async fn a_stopped_run_has_stopped_and_can_be_continued(engine: Engine) {
@@ -153,15 +111,6 @@ async fn a_stopped_run_has_stopped_and_can_be_continued(engine: Engine) {
     }
 }
 
-async fn a_dropped_run_stops(engine: Engine) {
-    let fixture = Fixture::of(engine).await;
-    let worktree = fixture.worktree("one");
-    let run = fixture.runner.start(RunRequest::new(&worktree, "MODEL: hang")).await.unwrap();
-    fixture.model.wait_for_in_flight(1).await;
-    drop(run);
-    fixture.model.wait_for_ended(1).await;
-}
-
 async fn what_a_finished_run_left_running_is_ended(engine: Engine) {
     let fixture = Fixture::of(engine).await;
     let worktree = fixture.worktree("one");
@@ -169,12 +118,4 @@ async fn what_a_finished_run_left_running_is_ended(engine: Engine) {
     let told = fixture.run(RunRequest::new(&worktree, script)).await;
     assert!(told.is_done(), "{told:?}");
     assert!(!is_anyone_asleep_in(&worktree));
-}
-
-async fn nul_is_refused_before_anything_is_said(engine: Engine) {
-    let fixture = Fixture::of(engine).await;
-    let worktree = fixture.worktree("one");
-    let refused = fixture.runner.start(RunRequest::new(&worktree, "a\0b")).await.unwrap_err();
-    assert!(matches!(refused, kugetsu_core::AgentError::InvalidMessage { .. }));
-    assert!(fixture.model.requests().is_empty());
 }

@@ -180,11 +180,15 @@ impl Line {
         match &task.request {
             Request::Dev { issue, message } => {
                 let spec = WorktreeSpec::new(issue.clone()).with_base(self.base_branch.clone());
-                let worktree = self.worktrees.prepare(&spec).await.at(Stage::Worktree)?;
-                self.tell(task, vec![ready(&worktree)]).await;
+                let (worktree, session) = unless(stop, async {
+                    let worktree = self.worktrees.prepare(&spec).await.at(Stage::Worktree)?;
+                    self.tell(task, vec![ready(&worktree)]).await;
+                    let session = self.dev_session(issue, &worktree).await?;
+                    Ok((worktree, session))
+                })
+                .await?;
                 let message = rules::dev_message(&worktree, message);
                 let run = RunRequest::new(&worktree.path, message).with_title(issue.to_string());
-                let session = self.dev_session(issue, &worktree).await?;
                 self.turn(task, session, run.with_slots(slots), stop, turn).await?;
                 self.report(issue, turn).await
             }
@@ -250,6 +254,18 @@ impl Line {
     /// Records what happens. Chatter is best effort: failing to record it never fails an attempt.
     async fn tell(&self, task: &Task, what: Vec<Happening>) {
         let _ = self.queue.tell(task, what).await;
+    }
+}
+
+/// Does the work unless somebody wants the task to end. Both worktrees and sessions survive being
+/// given up half-made.
+async fn unless<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Halt>>,
+) -> Result<T, Halt> {
+    tokio::select! {
+        done = work => done,
+        () = stop.cancelled() => Err(Halt::Stopped),
     }
 }
 

@@ -9,8 +9,8 @@ use kugetsu_core::{
     AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
     AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemoryStore, Outcome,
     Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState, SessionStore,
-    SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, WorkerId,
-    WorktreeProvider,
+    SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved, WorkerId,
+    Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
 };
 use kugetsu_queue::{Backends, Engine, Limits, StartError, Wait};
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
@@ -64,11 +64,15 @@ impl Site {
 
     /// The same place with another agent in the engine.
     fn with_agent(&self, agent: Arc<dyn AgentRunner>) -> Engine {
+        self.with(self.worktrees.clone(), agent)
+    }
+
+    fn with(&self, worktrees: Arc<dyn WorktreeProvider>, agent: Arc<dyn AgentRunner>) -> Engine {
         Engine::new(
             Backends::new(
                 (Arc::new(self.store.clone()), Arc::new(self.store.clone())),
                 self.slots.clone(),
-                self.worktrees.clone(),
+                worktrees,
                 agent,
                 (self.clock.clone(), self.chance.clone()),
             ),
@@ -311,6 +315,42 @@ async fn a_cancelled_task_stops_its_agent_and_its_session_goes_on() {
     assert_eq!(site.session(1).await.state, SessionState::Idle);
     let on = site.start(1, "MODEL: history").await.unwrap();
     assert!(report(&on).answer.contains("users=3"), "{on:?}");
+}
+
+/// A provider whose remote never answers.
+#[derive(Debug)]
+struct Unreachable;
+
+#[async_trait]
+impl WorktreeProvider for Unreachable {
+    async fn prepare(&self, _: &WorktreeSpec) -> Result<Worktree, WorktreeError> {
+        std::future::pending().await
+    }
+
+    async fn inspect(&self, _: &IssueRef) -> Result<Option<WorktreeStatus>, WorktreeError> {
+        Ok(None)
+    }
+
+    async fn remove(&self, _: &IssueRef, _: Unsaved) -> Result<(), WorktreeError> {
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_start_can_be_stopped_while_its_worktree_is_made() {
+    let site = Site::new().await;
+    let engine = site.with(Arc::new(Unreachable), Arc::new(site.agent.clone()));
+    let stop = CancellationToken::new();
+    let request = Request::dev(issue(1), "MODEL: say hi");
+    let stopping = stop.clone();
+    // Called once the task is queued, which is before its worktree is asked for.
+    let task = engine.start(request, Wait::No, stop, move |_| stopping.cancel()).await.unwrap();
+    assert_eq!(task.status(), Status::Cancelled);
+    assert!(site.agent.runs().is_empty());
 }
 
 #[tokio::test]

@@ -380,6 +380,12 @@ pub enum AgentEvent {
         /// Whether it was refused already because nobody may answer.
         refused: bool,
     },
+    /// It waits for something outside of it, such as a model provider that fails and is asked
+    /// again. A sign of life: whoever sees it knows that the agent is not stuck by itself.
+    Waiting {
+        /// For what, in words.
+        reason: String,
+    },
     /// It used up this much more since the last such event.
     Usage(Usage),
     /// The turn is over. Nothing comes after it.
@@ -397,6 +403,7 @@ impl KnownTypes for AgentEvent {
         "tool_started",
         "tool_ended",
         "asked",
+        "waiting",
         "usage",
         "finished",
     ];

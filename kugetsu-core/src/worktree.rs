@@ -140,14 +140,21 @@ pub enum Unsaved {
     Discard,
 }
 
+fn counted(number: u32, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// Why a worktree could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorktreeError {
     /// Removing the worktree would lose work.
     #[error(
-        "the worktree at {} has unsaved work: {dirty} uncommitted files, {unpushed} unpushed commits",
-        path.display()
+        "the worktree at {} has unsaved work: {}, {}",
+        path.display(),
+        counted(*dirty, "uncommitted file"),
+        counted(*unpushed, "unpushed commit")
     )]
     UnsavedWork {
         /// Where it is.

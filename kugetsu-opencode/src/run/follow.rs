@@ -92,7 +92,7 @@ impl Turn {
         waiting.extend(self.translator.read(&news));
         match news {
             News::Status { session, status } if session == self.session.id.as_str() => {
-                return self.status(&status);
+                return self.status(&status, waiting);
             }
             News::Error { session, error }
                 if session.as_deref().is_none_or(|s| s == self.session.id.as_str()) =>
@@ -112,7 +112,7 @@ impl Turn {
         Step::On
     }
 
-    fn status(&self, status: &Status) -> Step {
+    fn status(&self, status: &Status, waiting: &mut VecDeque<AgentEvent>) -> Step {
         let (attempt, message, next) = match status {
             Status::Idle => return Step::Look,
             Status::Retry { attempt, message, next } => (*attempt, message, *next),
@@ -121,6 +121,8 @@ impl Turn {
         let retry = until(next);
         let limits = &self.runner.config().limits;
         if attempt <= limits.provider_retries && retry.wait() <= limits.provider_wait {
+            let reason = format!("the model's provider failed and is asked again: {message}");
+            waiting.push_back(AgentEvent::Waiting { reason });
             return Step::On;
         }
         let reason = format!("the model's provider failed, {attempt} times so far: {message}");
@@ -228,6 +230,7 @@ impl Turn {
             AgentEvent::Asked { question, text, refused } => {
                 AgentEvent::Asked { question, text: mask(text), refused }
             }
+            AgentEvent::Waiting { reason } => AgentEvent::Waiting { reason: mask(reason) },
             other => other,
         })
     }

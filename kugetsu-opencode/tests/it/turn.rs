@@ -80,6 +80,9 @@ async fn a_provider_that_recovers_is_no_failure(engine: Engine) {
     let worktree = fixture.worktree("one");
     let told = fixture.run(RunRequest::new(&worktree, "MODEL: http 500 1\nMODEL: say there")).await;
     assert!(told.is_done(), "{told:?}");
+    // A process of its own tells of no retries.
+    let waited = told.events.iter().any(|event| matches!(event, AgentEvent::Waiting { .. }));
+    assert_eq!(waited, engine == Engine::Server, "{told:?}");
 }
 
 async fn a_stopped_run_has_stopped_and_can_be_continued(engine: Engine) {

@@ -124,8 +124,10 @@ impl Engine {
     /// Makes the base session and the PM's, from which all others come. Those that are there are
     /// kept.
     pub async fn init(&self) -> Result<Base, Failure> {
-        self.line.init().await.map_err(|halt| {
-            halt.into_failure().unwrap_or_else(|| Failure::passing("the start was stopped"))
+        self.line.init().await.map_err(|halt| match halt {
+            // There is no attempt that could have stopped at a stage.
+            Halt::Failed { failure, .. } => failure,
+            Halt::Stopped => Failure::passing("making the base session was stopped"),
         })
     }
 

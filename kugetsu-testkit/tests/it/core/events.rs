@@ -55,7 +55,7 @@ fn there_is_a_golden_event_of_every_kind() {
     let kinds: BTreeSet<i32> =
         golden::events().iter().map(|(_, event)| kind(&event.what)).collect();
     assert_eq!(kinds, (0..=10).collect());
-    assert_eq!(known_of_agents().len(), 8);
+    assert_eq!(known_of_agents().len(), 9);
 }
 
 #[test]

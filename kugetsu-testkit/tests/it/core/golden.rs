@@ -111,6 +111,7 @@ pub(super) fn agent_events() -> Vec<(&'static str, AgentEvent)> {
                 summary: "total 0".into(),
             },
         ),
+        ("waiting", AgentEvent::Waiting { reason: "the model's provider is asked again".into() }),
         (
             "asked",
             AgentEvent::Asked {

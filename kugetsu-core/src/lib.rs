@@ -1,7 +1,7 @@
 //! The words and promises of kugetsu.
 //!
 //! kugetsu runs a team of coding agents on a team's issues. This crate holds what everybody has to
-//! agree on, and nothing that acts: the [types](ids), the [task](task) with the one function that
+//! agree on, and nothing that acts: the [types](ids), the [task] with the one function that
 //! changes it, the [events](event), and the traits that a backend implements. It reads no clock,
 //! file, environment variable or network and starts no task; time and chance are arguments.
 //!
@@ -19,6 +19,9 @@
 //! | session | [`SessionStore`], [`AgentSessions`] |
 //! | run | [`AgentRunner`] |
 //! | told to people | [`Notifier`] |
+//!
+//! Whoever wants issues worked on begins with `kugetsu-queue`'s `Engine`, which walks this line;
+//! whoever writes a backend begins with its trait here, and proves it with `kugetsu-testkit`.
 //!
 //! # Why not …
 //!

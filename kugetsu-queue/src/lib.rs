@@ -1,4 +1,43 @@
 //! Durable stores, slots and the line on which kugetsu's agents run.
+//!
+//! An [`Engine`] is what a program embeds. It stands on [`Backends`] and carries out requests: it
+//! takes slots, claims a task under a lease, has the issue's worktree and session made or found,
+//! runs the agent, and settles the task by the evidence.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use kugetsu_core::{AgentRunner, Request, WorkerId, WorktreeProvider};
+//! use kugetsu_queue::{
+//!     Backends, Engine, FileSlots, SlotLimits, SqliteStore, SystemChance, SystemClock, Wait,
+//! };
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn embed(
+//! #     worktrees: Arc<dyn WorktreeProvider>,
+//! #     agent: Arc<dyn AgentRunner>,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Arc::new(SqliteStore::open("state/kugetsu.db").await?);
+//! let slots = Arc::new(FileSlots::open("state/slots", SlotLimits::new(3))?);
+//! let time = (Arc::new(SystemClock::new()?) as _, Arc::new(SystemChance) as _);
+//! // Tasks and sessions may live in one store. Worktrees and agent: kugetsu-git, kugetsu-opencode.
+//! let backends = Backends::new((store.clone(), store), slots, worktrees, agent, time);
+//! let engine = Engine::new(backends, WorkerId::new("my-host-1")?, "state/home");
+//!
+//! engine.init().await?; // the base session and the PM's; those that are there are kept
+//! let request = Request::dev("github.com/acme/widgets#42".parse()?, "Fix the crash.");
+//! let task = engine.start(request, Wait::Forever, CancellationToken::new(), |_| {}).await?;
+//! println!("{}", task.status());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `start` answers `Ok` with the settled task whether the agent succeeded or not: its outcome says
+//! which. `Err` means that nothing was started, or that its end is not known. What happens meanwhile
+//! is read from the event log with [`WatchedStore::follow`].
+//!
+//! Today the engine works in the foreground: whoever calls `start` waits, and one attempt is made.
+//! A daemon that works off the queue stands on the same line, later.
 
 #![warn(missing_docs, unreachable_pub)]
 

@@ -68,8 +68,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over these backends whose work is done in the name of `worker`, which has to be
-    /// unique. The PM works in `home`.
+    /// An engine over these backends whose work is done in the name of `worker`, which is unique
+    /// among all that share the store. The base and the PM's session work in `home`, an existing
+    /// directory that belongs to no repository.
     pub fn new(backends: Backends, worker: WorkerId, home: impl Into<PathBuf>) -> Self {
         let store = WatchedStore::new(backends.tasks);
         let clock = Arc::clone(&backends.clock);
@@ -100,7 +101,7 @@ impl Engine {
         self
     }
 
-    /// When failed attempts are repeated.
+    /// When failed attempts of a task that may have several are repeated.
     pub fn with_backoff(mut self, backoff: Backoff) -> Self {
         self.line.queue = self.line.queue.with_backoff(backoff);
         self

@@ -124,8 +124,8 @@ pub(crate) struct Turn {
     #[arg(long, value_name = "TIME", require_equals = true, num_args = 0..=1, value_parser = duration)]
     #[allow(clippy::option_option)]
     pub(crate) wait: Option<Option<Duration>>,
-    /// Return at once and let the daemon do the work
-    #[arg(long)]
+    /// Return at once and let the daemon do the work; refused as long as there is none
+    #[arg(long, hide = true)]
     pub(crate) detach: bool,
 }
 
@@ -142,7 +142,7 @@ pub(crate) struct Start {
     /// The issue: its URL, host/owner/repo#7, or owner/repo#7
     pub(crate) issue: String,
     /// What the agent is told; `-` reads it from the input
-    #[arg(allow_hyphen_values = true, required_unless_present = "message_file")]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) message: Option<String>,
     /// The pull request that the work belongs to
     pub(crate) pr_url: Option<String>,
@@ -204,8 +204,8 @@ pub(crate) struct Destroy {
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
     /// Do not ask
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[arg(short = 'y', long, visible_alias = "force")]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

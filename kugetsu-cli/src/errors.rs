@@ -108,9 +108,14 @@ impl CliError {
         self
     }
 
-    /// For people, with what lies below it if that is wanted.
+    /// For people, with what lies below it if that is wanted. What they stopped themselves is no
+    /// error to them.
     pub(crate) fn told(&self, debug: bool) -> String {
-        let mut told = format!("error: {}", escape::text(&self.message));
+        let message = escape::text(&self.message);
+        let mut told = match self.kind {
+            Kind::Interrupted => format!("{message}."),
+            _ => format!("error: {message}"),
+        };
         if debug {
             for cause in &self.causes {
                 let _ = write!(told, "\ncaused by: {}", escape::text(cause));
@@ -252,5 +257,19 @@ pub(crate) fn worker(holder: &SlotHolder) -> String {
     match holder.since {
         Some(since) => format!("{pid}, since {}", crate::screen::time::clock(since)),
         None => pid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CliError, Kind};
+
+    #[test]
+    fn what_a_person_stopped_is_no_error_to_them_but_one_to_programs() {
+        let stopped = CliError::new(Kind::Interrupted, "a/b#1 was stopped").hint("go on");
+        assert_eq!(stopped.told(false), "a/b#1 was stopped.\nhint: go on");
+        let told = stopped.json();
+        assert_eq!(told["error"]["kind"], "interrupted");
+        assert_eq!((stopped.kind.exit(), told["error"]["exit"].as_u64()), (130, Some(130)));
     }
 }

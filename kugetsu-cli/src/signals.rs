@@ -15,10 +15,11 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// From now on the first SIGINT, SIGTERM or SIGHUP calls `first` and cancels `stop`. The second
-    /// ends this process at once; whatever guards the agents then ends them.
+    /// calls `last` and ends this process at once; whatever guards the agents then ends them.
     pub(crate) fn listen(
         stop: CancellationToken,
         first: impl FnOnce() + Send + 'static,
+        last: impl Fn() + Send + 'static,
     ) -> Result<Self, CliError> {
         let listen =
             |kind| signal(kind).map_err(|error| CliError::io("listen for signals", &error));
@@ -34,6 +35,7 @@ impl Signals {
                     _ = hangup.recv() => {}
                 }
                 let Some(first) = first.take() else {
+                    last();
                     std::process::exit(i32::from(exit::INTERRUPTED));
                 };
                 first();

@@ -36,7 +36,7 @@ async fn destroy_issue(issue: &IssueRef, args: &Destroy, setup: &Setup) -> Resul
         _ => String::new(),
     };
     let question = format!("Destroy the session and the worktree of {issue}?{lost}");
-    agreed(setup, args.yes, "-y", &question)?;
+    agreed(setup, args.yes, &question)?;
     let _slot = taken(setup, &SlotKey::Issue(issue.clone()), &issue.to_string()).await?;
     worktrees.remove(issue, fate).await?;
     // Read only now that nobody else writes it.
@@ -50,7 +50,7 @@ async fn destroy_pm(args: &Destroy, setup: &Setup) -> Result<(), CliError> {
     let Some(session) = setup.session(SessionKind::Pm).await? else {
         return Err(CliError::failed("there is no PM session").hint("`kugetsu init` makes one"));
     };
-    agreed(setup, args.yes, "-y", "Destroy the PM's session?")?;
+    agreed(setup, args.yes, "Destroy the PM's session?")?;
     let _slot = taken(setup, &SlotKey::Pm, "the PM").await?;
     forget(setup, session).await?;
     told(setup, "pm", "Destroyed the PM's session. `kugetsu init` makes a new one.")
@@ -65,7 +65,7 @@ async fn destroy_base(args: &Destroy, setup: &Setup) -> Result<(), CliError> {
     }
     let question =
         "Destroy the base session, the repositories' copies of it, and the PM's session?";
-    agreed(setup, args.yes, "-y", question)?;
+    agreed(setup, args.yes, question)?;
     let _slot = taken(setup, &SlotKey::Pm, "the PM").await?;
     for session in dependent {
         forget(setup, session).await?;
@@ -106,15 +106,15 @@ pub(super) fn unsaved(status: &WorktreeStatus) -> String {
     format!("unsaved work: {files}, {commits}")
 }
 
-/// Goes on only if it is wanted: by the flag, or by an answer.
-pub(super) fn agreed(setup: &Setup, yes: bool, flag: &str, question: &str) -> Result<(), CliError> {
+/// Goes on only if it is wanted: by `-y`, or by an answer.
+pub(super) fn agreed(setup: &Setup, yes: bool, question: &str) -> Result<(), CliError> {
     let screen = setup.screen();
     if yes {
         return Ok(());
     }
     if !screen.can_ask() {
         return Err(CliError::usage("this cannot be undone, and nobody is there to be asked")
-            .hint(format!("give `{flag}` if you are sure")));
+            .hint("give `-y` if you are sure"));
     }
     if screen.confirm(question)? {
         return Ok(());

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kugetsu_core::{
-    Cursor, Event, Failure, IssueRef, Outcome, Report, Request, Task, TaskId, TaskState,
+    Cursor, Event, Failure, IssueRef, Outcome, Report, Request, Task, TaskId, TaskState, Worktree,
 };
 use kugetsu_queue::{Engine, Follower, StartError, Wait};
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,7 @@ pub(super) fn message(
     turn: &Turn,
 ) -> Result<Option<String>, CliError> {
     let text = match (&turn.message_file, given.as_deref()) {
-        (Some(_), Some(_)) => {
-            return Err(CliError::usage(
-                "the message is given twice: here and by `--message-file`",
-            ));
-        }
+        (Some(_), Some(_)) => return Err(given_twice()),
         (Some(file), None) => {
             let file = setup.around().directory.join(file);
             std::fs::read_to_string(&file).map_err(|error| {
@@ -47,6 +43,10 @@ pub(super) fn message(
         return Err(CliError::usage("the message contains a NUL character"));
     }
     Ok(Some(text))
+}
+
+pub(super) fn given_twice() -> CliError {
+    CliError::usage("the message is given twice: here and by `--message-file`")
 }
 
 /// What `--wait` and `--detach` mean.
@@ -93,8 +93,9 @@ pub(super) fn listen(
         return Ok(None);
     }
     let progress = Arc::clone(progress);
+    let leaving = Arc::clone(&progress);
     let first = move || progress.remark("Stopping politely; once more to end at once.");
-    Signals::listen(stop.clone(), first).map(Some)
+    Signals::listen(stop.clone(), first, move || leaving.leave()).map(Some)
 }
 
 /// Starts, and shows what happens until the task has ended.
@@ -194,6 +195,12 @@ async fn summed_up(
             let took = time::stopwatch(at.since(task.created));
             told(setup.screen(), issue, report, task, watch, &took)?;
             setup.screen().remark(format!("hint: {again}"));
+            // The work is done; that this cannot be told does not undo it.
+            if let Ok(Some(status)) = setup.worktrees()?.inspect(issue).await
+                && status.unpushed > 0
+            {
+                setup.screen().remark(format!("hint: {}", way_to(&status.worktree)));
+            }
             Ok(())
         }
         Outcome::Error { failure } => {
@@ -213,6 +220,13 @@ async fn summed_up(
         }
         _ => Err(CliError::failed(format!("{issue} ended in an unknown way"))),
     }
+}
+
+/// How to get commits that are nowhere else.
+fn way_to(worktree: &Worktree) -> String {
+    let clone = worktree.repository.display().to_string();
+    let words = ["git", "fetch", &clone, &worktree.branch].map(escape::word);
+    format!("fetch it with `{}`", words.join(" "))
 }
 
 fn told(

@@ -14,7 +14,7 @@ use crate::errors::CliError;
 use crate::screen::Screen;
 use crate::setup::Setup;
 
-/// What is there to be removed, and what is not removed and why.
+/// What is there to be removed, and what is not removed and why. What is in use is neither.
 #[derive(Debug, Default)]
 struct Plan {
     sessions: Vec<Session>,
@@ -37,7 +37,7 @@ pub(super) async fn prune(args: Prune, setup: &Setup) -> Result<(), CliError> {
             screen.remark(format!("The worktree {} has no session", screen.path(&worktree.path)));
         }
     }
-    agreed(setup, args.force, "--force", "Remove them?")?;
+    agreed(setup, args.yes, "Remove them?")?;
     let mut removed = Vec::new();
     let issues: Vec<IssueRef> = plan.worktrees.iter().map(|w| w.issue.clone()).collect();
     for issue in issues {
@@ -66,11 +66,14 @@ async fn plan(setup: &Setup) -> Result<Plan, CliError> {
     for session in sessions {
         let SessionKind::Dev(issue) = &session.kind else { continue };
         with_session.insert(issue.clone());
-        if !with_worktree.contains(issue) {
+        if !with_worktree.contains(issue) && !in_use(setup, issue).await? {
             plan.sessions.push(session);
         }
     }
     for worktree in there.into_iter().filter(|w| !with_session.contains(&w.issue)) {
+        if in_use(setup, &worktree.issue).await? {
+            continue;
+        }
         match worktrees.inspect(&worktree.issue).await? {
             Some(status) if status.has_unsaved_work() => {
                 plan.kept.push((worktree.issue, unsaved(&status)));
@@ -79,6 +82,11 @@ async fn plan(setup: &Setup) -> Result<Plan, CliError> {
         }
     }
     Ok(plan)
+}
+
+/// Whether somebody works on the issue: then its other half may be on its way.
+async fn in_use(setup: &Setup, issue: &IssueRef) -> Result<bool, CliError> {
+    Ok(!setup.slots()?.holders(&SlotKey::Issue(issue.clone())).await?.is_empty())
 }
 
 /// Removes what there is of the issue, unless it is in use or something would be lost: then it says

@@ -30,15 +30,23 @@ pub(super) async fn slots(setup: &Setup) -> Result<(), CliError> {
     }
     let mut rows = Rows::new(["CLASS", "PLACE", "HOLDER", "PID", "SINCE"]);
     for (limit, holders, key) in &classes {
-        for place in 0..*limit {
-            rows.row(row(key, place, holders.iter().find(|holder| holder.index == place)));
-        }
-        // After the limit was lowered, places above it may still be held.
-        for holder in holders.iter().filter(|holder| holder.index >= *limit) {
-            rows.row(row(key, holder.index, Some(holder)));
+        for (place, holder) in places(*limit, holders) {
+            rows.row(row(key, place, holder));
         }
     }
     rows.show(screen)
+}
+
+/// The places that are held or can be taken. After the limit was lowered, places above it may still
+/// be held. They count: so many of those below stay empty.
+fn places(limit: u32, holders: &[SlotHolder]) -> Vec<(u32, Option<&SlotHolder>)> {
+    let is_empty = |place: &u32| holders.iter().all(|holder| holder.index != *place);
+    let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(holders.len());
+    let mut places: Vec<_> =
+        (0..limit).filter(is_empty).take(free).map(|place| (place, None)).collect();
+    places.extend(holders.iter().map(|holder| (holder.index, Some(holder))));
+    places.sort_by_key(|(place, _)| *place);
+    places
 }
 
 fn row(key: &SlotKey, place: u32, holder: Option<&SlotHolder>) -> [String; 5] {
@@ -62,4 +70,32 @@ fn json_of(holder: &SlotHolder) -> serde_json::Value {
         "pid": holder.pid,
         "since": holder.since.and_then(time::rfc3339),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::places;
+    use kugetsu_core::{SlotHolder, SlotKey};
+
+    #[test]
+    fn no_more_places_are_free_than_can_be_taken() {
+        let (held, free) = (true, false);
+        let check = |limit, indices: &[u32], expected: &[(u32, bool)]| {
+            let holders: Vec<_> = indices
+                .iter()
+                .map(|index| SlotHolder::new(SlotKey::Dev, *index, "a/b#1"))
+                .collect();
+            let shown: Vec<_> = places(limit, &holders)
+                .into_iter()
+                .map(|(place, holder)| (place, holder.is_some()))
+                .collect();
+            assert_eq!(shown, expected, "{indices:?} of {limit}");
+        };
+        check(2, &[], &[(0, free), (1, free)]);
+        check(3, &[1], &[(0, free), (1, held), (2, free)]);
+        check(1, &[2], &[(2, held)]);
+        check(2, &[0, 2], &[(0, held), (2, held)]);
+        check(2, &[2], &[(0, free), (2, held)]);
+        check(1, &[0, 1, 2], &[(0, held), (1, held), (2, held)]);
+    }
 }

@@ -11,13 +11,16 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
     let issue = setup.issue(&args.issue)?;
     let wait = foreground::wait(&args.turn)?;
     // With the message in a file, what stands in its place is the pull request.
-    let (given, pr) = match (args.turn.message_file.is_some(), args.pr_url) {
-        (false, pr) => (args.message, pr),
-        (true, pr) => (None, pr.or(args.message)),
+    let (given, pr) = match (&args.turn.message_file, args.message, args.pr_url) {
+        (Some(_), Some(word), None) if checked(&word).is_ok() => (None, Some(word)),
+        (Some(_), Some(_), _) => return Err(foreground::given_twice()),
+        (_, message, pr) => (message, pr),
     };
     let pr = pr.map(|url| checked(&url)).transpose()?;
     let Some(message) = foreground::message(setup, given, &args.turn)? else {
-        return Err(CliError::usage("the message is missing"));
+        return Err(CliError::usage("the message is missing").hint(
+            "say what the agent is to do, give a file with `--message-file`, or `-` for the input",
+        ));
     };
     setup.must_be_initialised().await?;
     if let Some(repo) = &args.repo {

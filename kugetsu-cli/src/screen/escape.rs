@@ -35,6 +35,16 @@ pub(crate) fn cut(line: &str, most: usize) -> String {
     short
 }
 
+/// The line as one word for a shell, in quotes if it needs them.
+pub(crate) fn word(text: &str) -> String {
+    let line = self::line(text);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !line.is_empty() && line.chars().all(is_plain) {
+        return line;
+    }
+    format!("'{}'", line.replace('\'', r"'\''"))
+}
+
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -45,7 +55,7 @@ fn acts(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, line, text};
+    use super::{cut, line, text, word};
 
     #[test]
     fn nothing_that_an_agent_says_acts_on_the_terminal() {
@@ -69,5 +79,13 @@ mod tests {
     fn a_cut_counts_characters_and_shows_that_it_cut() {
         assert_eq!(cut("äöü", 3), "äöü");
         assert_eq!(cut("äöüß", 3), "äö…");
+    }
+
+    #[test]
+    fn a_word_is_one_word_to_a_shell() {
+        assert_eq!(word("/home/me/.kugetsu/a-b_1"), "/home/me/.kugetsu/a-b_1");
+        assert_eq!(word("my clone"), "'my clone'");
+        assert_eq!(word("it's $(x)"), r"'it'\''s $(x)'");
+        assert_eq!(word(""), "''");
     }
 }

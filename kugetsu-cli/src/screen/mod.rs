@@ -1,6 +1,7 @@
 //! What people and programs see.
 
 pub(crate) mod escape;
+mod live;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod teller;
@@ -87,6 +88,12 @@ impl Screen {
     pub(crate) fn remark(&self, line: impl AsRef<str>) {
         let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(error, "{}", line.as_ref()).and_then(|()| error.flush());
+    }
+
+    /// A drawing beside the commentary, on a terminal. Nobody is told if it cannot be written.
+    fn draw(&self, drawing: &str) {
+        let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = error.write_all(drawing.as_bytes()).and_then(|()| error.flush());
     }
 
     /// The answer as JSON, in one line.

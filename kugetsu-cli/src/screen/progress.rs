@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kugetsu_core::{Event, Timestamp};
 
 use super::teller::{Line, Teller, Voice};
-use super::{Screen, Tone, escape, time};
+use super::{Screen, Tone, escape, live, time};
 use crate::errors::CliError;
 
 /// The place where several tasks are shown.
@@ -31,7 +31,8 @@ pub(crate) struct Watch {
 
 impl Progress {
     pub(crate) fn new(screen: &Arc<Screen>) -> Self {
-        let live = (screen.terminals.error && !screen.json).then(MultiProgress::new);
+        let live = (screen.terminals.error && !screen.json)
+            .then(|| MultiProgress::with_draw_target(live::target(screen)));
         Self { screen: Arc::clone(screen), live }
     }
 
@@ -45,7 +46,9 @@ impl Progress {
                 let passed = |state: &ProgressState, out: &mut dyn Write| {
                     let _ = out.write_str(&time::stopwatch(state.elapsed()));
                 };
-                bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ").with_key("passed", passed));
+                bar.set_style(
+                    style.tick_chars(&format!("{} ", live::SPINNER)).with_key("passed", passed),
+                );
             }
             bar.set_prefix(self.screen.remarked(Tone::Strong, title));
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -59,6 +62,14 @@ impl Progress {
             began: None,
             heard: Teller::default(),
             trouble: None,
+        }
+    }
+
+    /// Shows nothing any more, so that the terminal is free when this process ends at once.
+    pub(crate) fn leave(&self) {
+        if let Some(area) = &self.live {
+            let _ = area.clear();
+            area.set_draw_target(ProgressDrawTarget::hidden());
         }
     }
 

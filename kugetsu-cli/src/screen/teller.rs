@@ -112,6 +112,10 @@ impl Teller {
                 };
                 (voice, escape::line(tool), text)
             }
+            AgentEvent::Waiting { reason } => {
+                self.doing = escape::cut(&escape::line(&format!("waits: {reason}")), TOOL);
+                (Voice::Kugetsu, "waits".into(), reason.clone())
+            }
             AgentEvent::Asked { text, refused, .. } => {
                 let refused = if *refused { " (refused: nobody may answer)" } else { "" };
                 (Voice::Failed, "asks".into(), format!("{text}{refused}"))
@@ -192,6 +196,15 @@ mod tests {
         let lines = told(vec![says("I wri"), says("te it.\nThen "), says("I test.")]);
         let expected = ["says I write it.", "says Then I test."];
         assert_eq!(lines, expected.map(|line| (Voice::Says, line.to_owned())));
+    }
+
+    #[test]
+    fn what_it_waits_for_is_told_in_one_line() {
+        let reason = "the provider answered 503\nasking again".to_owned();
+        let lines = told(vec![says("Let me"), AgentEvent::Waiting { reason }]);
+        assert_eq!(lines[0], (Voice::Says, "says Let me".into()));
+        let expected = "waits the provider answered 503 asking again".to_owned();
+        assert_eq!(lines[1], (Voice::Kugetsu, expected));
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Line {
         match &task.request {
             Request::Dev { issue, message } => {
                 let spec = WorktreeSpec::new(issue.clone()).with_base(self.base_branch.clone());
-                let (worktree, session) = unless(stop, async {
+                let (worktree, mut session) = unless(stop, async {
                     let worktree = self.worktrees.prepare(&spec).await.at(Stage::Worktree)?;
                     self.tell(task, vec![ready(&worktree)]).await;
                     let session = self.dev_session(issue, &worktree).await?;
@@ -189,13 +189,17 @@ impl Line {
                 .await?;
                 let message = rules::dev_message(&worktree, message);
                 let run = RunRequest::new(&worktree.path, message).with_title(issue.to_string());
-                self.turn(task, session, run.with_slots(slots), stop, turn).await?;
-                self.report(issue, turn).await
+                self.turn(task, &mut session, run.with_slots(slots), stop, turn).await?;
+                let report = self.report(issue, turn).await;
+                if report.is_err() {
+                    session.set_state(self, SessionState::Failed).await?;
+                }
+                report
             }
             Request::Pm { message } => {
-                let session = self.pm_session().await?;
+                let mut session = self.pm_session().await?;
                 let run = RunRequest::new(&self.home, message).with_role(Role::Pm);
-                self.turn(task, session, run.with_slots(slots), stop, turn).await?;
+                self.turn(task, &mut session, run.with_slots(slots), stop, turn).await?;
                 Ok(turn.report())
             }
             _ => Err(Halt::failed(
@@ -210,7 +214,7 @@ impl Line {
     async fn turn(
         &self,
         task: &Task,
-        mut session: session::Ready,
+        session: &mut session::Ready,
         request: RunRequest,
         stop: &CancellationToken,
         turn: &mut Turn,
@@ -226,7 +230,7 @@ impl Line {
         }
         let started = self.agent.start(request).await.at(Stage::Start);
         let ended = match started {
-            Ok(run) => self.follow(task, &mut session, run, stop, turn).await,
+            Ok(run) => self.follow(task, session, run, stop, turn).await,
             Err(halt) => Err(halt),
         };
         let state = match &ended {

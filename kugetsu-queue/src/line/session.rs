@@ -172,6 +172,13 @@ impl Line {
         {
             return Ok(id.clone());
         }
+        if sessions.describe(&origin).await.at(Stage::Session)?.is_none() {
+            return Err(Halt::failed(
+                Stage::Session,
+                "the agent has lost the base session; run `kugetsu init --force`",
+                Retry::Never,
+            ));
+        }
         let title = format!("kugetsu base of {}", worktree.issue.repository());
         let made = sessions
             .fork(&origin, &NewAgentSession::new(&worktree.path, title))

@@ -402,6 +402,49 @@ async fn a_session_that_the_agent_has_lost_is_forked_anew() {
 }
 
 #[tokio::test]
+async fn a_base_that_the_agent_has_lost_is_said_with_the_way_out() {
+    let site = Site::new().await;
+    let kind = SessionQuery::of(SessionKind::Base);
+    let base = site.store.find(&kind).await.unwrap().pop().unwrap().agent_session.unwrap();
+    site.agent.sessions().unwrap().delete(&base).await.unwrap();
+    let task = site.start(1, "MODEL: say hi").await.unwrap();
+    assert!(failure(&task).reason.contains("kugetsu init --force"), "{task:?}");
+}
+
+/// A provider that cannot say what state a worktree is in.
+#[derive(Debug)]
+struct Blind(Arc<FakeWorktrees>);
+
+#[async_trait]
+impl WorktreeProvider for Blind {
+    async fn prepare(&self, spec: &WorktreeSpec) -> Result<Worktree, WorktreeError> {
+        self.0.prepare(spec).await
+    }
+
+    async fn inspect(&self, _: &IssueRef) -> Result<Option<WorktreeStatus>, WorktreeError> {
+        Err(WorktreeError::InTheWay { path: "there".into(), why: "its .git is broken".into() })
+    }
+
+    async fn remove(&self, issue: &IssueRef, unsaved: Unsaved) -> Result<(), WorktreeError> {
+        self.0.remove(issue, unsaved).await
+    }
+
+    async fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {
+        self.0.list().await
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_work_cannot_be_inspected_has_not_completed() {
+    let site = Site::new().await;
+    let agent = Arc::new(site.agent.clone());
+    let engine = site.with(Arc::new(Blind(site.worktrees.clone())), agent);
+    let task = start(&engine, 1, "MODEL: say hi").await.unwrap();
+    assert!(failure(&task).reason.contains(".git is broken"), "{task:?}");
+    assert_eq!(site.session(1).await.state, SessionState::Failed);
+}
+
+#[tokio::test]
 async fn an_agent_without_sessions_tells_its_id_when_it_runs() {
     let site = Site::uninitialised(FakeAgent::new().without_sessions());
     site.engine.init().await.unwrap();

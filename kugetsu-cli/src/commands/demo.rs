@@ -131,6 +131,7 @@ impl Ended {
 
     fn result(&self) -> String {
         match (&self.task, self.outcome()) {
+            (Err(error), _) if error.kind == Kind::Interrupted => "stopped".into(),
             (Err(error), _) => error.told(false).replace('\n', " "),
             (_, Some(Outcome::Completed { .. })) => "done".into(),
             (_, Some(Outcome::Error { failure })) => escape::line(&failure.reason),

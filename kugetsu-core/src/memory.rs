@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::agent::Role;
 use crate::event::Event;
 use crate::ids::{Cursor, Revision, SessionId, TaskId};
 use crate::session::{Session, SessionError, SessionQuery, SessionStore};
 use crate::store::{EventLog, Expected, StoreError, TaskQuery, TaskStore};
 use crate::task::Task;
-use crate::time::Moment;
+use crate::time::{Due, Moment};
 
 /// Tasks, events and sessions in memory. Clones share them; all is gone with the last one.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,17 @@ struct State {
     tasks: Vec<Task>,
     events: Vec<Event>,
     sessions: Vec<Session>,
+}
+
+impl State {
+    /// The first open tasks of their lanes, oldest first.
+    fn heads(&self, role: Role) -> impl Iterator<Item = &Task> {
+        let mut lanes = HashSet::new();
+        self.tasks
+            .iter()
+            .filter(move |task| task.request.role() == role && !task.is_settled())
+            .filter(move |task| lanes.insert(task.lane()))
+    }
 }
 
 impl MemoryStore {
@@ -80,19 +92,20 @@ impl TaskStore for MemoryStore {
         Ok(self.state().tasks.iter().find(|task| task.id == id).cloned())
     }
 
-    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
         let state = self.state();
-        let mut lanes = HashSet::new();
         let mut due: Vec<&Task> = state
-            .tasks
-            .iter()
-            .filter(|task| !task.is_settled())
-            .filter(|task| lanes.insert(task.lane()))
+            .heads(role)
             .filter(|task| task.due().is_some_and(|due| due.reached(now)))
             .collect();
         // Stable, so that the oldest stays first among equals.
         due.sort_by_key(|task| std::cmp::Reverse(task.priority));
         Ok(due.into_iter().take(limit as usize).cloned().collect())
+    }
+
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
+        let state = self.state();
+        Ok(state.heads(role).filter_map(Task::due).min_by_key(|due| due.wait(now)))
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {

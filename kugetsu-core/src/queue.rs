@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::Usage;
+use crate::agent::{Role, Usage};
 use crate::error::{Failure, Retry};
 use crate::event::{Event, Happening};
 use crate::ids::{Attempt, Cursor, TaskId, WorkerId};
@@ -102,31 +102,49 @@ impl TaskQueue {
         Ok(open)
     }
 
-    /// Takes the most urgent task that is due, if there is one. A task whose attempts are used up by
+    /// Takes the most urgent task for agents of this role that is due, if there is one. A task whose attempts are used up by
     /// the lapsed lease is settled as an error on the way, and one that was to be cancelled is
     /// settled as that.
     pub async fn claim(
         &self,
+        role: Role,
         worker: &WorkerId,
         ttl: Duration,
     ) -> Result<Option<Task>, QueueError> {
         loop {
-            let due = self.store.due(self.clock.moment(), CLAIM_BATCH).await?;
+            let due = self.due(role).await?;
             if due.is_empty() {
                 return Ok(None);
             }
             for task in due {
-                match self.claim_this(&task, worker, ttl).await {
-                    Ok(Some(claimed)) => return Ok(Some(claimed)),
-                    // Settled on the way, or somebody else was faster: the next one.
-                    Ok(None) | Err(QueueError::Store(StoreError::Conflict { .. })) => {}
-                    Err(other) => return Err(other),
+                if let Some(claimed) = self.claim_this(&task, worker, ttl).await? {
+                    return Ok(Some(claimed));
                 }
             }
         }
     }
 
-    async fn claim_this(
+    /// The tasks for agents of this role that could be claimed now, the most urgent first; not
+    /// all of them if they are many.
+    pub async fn due(&self, role: Role) -> Result<Vec<Task>, QueueError> {
+        Ok(self.store.due(self.clock.moment(), role, CLAIM_BATCH).await?)
+    }
+
+    /// Takes this task, as it was seen. `None` if somebody else was faster, or if it was settled on
+    /// the way as [`claim`](Self::claim) says.
+    pub async fn claim_this(
+        &self,
+        task: &Task,
+        worker: &WorkerId,
+        ttl: Duration,
+    ) -> Result<Option<Task>, QueueError> {
+        match self.try_claim(task, worker, ttl).await {
+            Err(QueueError::Store(StoreError::Conflict { .. })) => Ok(None),
+            other => other,
+        }
+    }
+
+    async fn try_claim(
         &self,
         task: &Task,
         worker: &WorkerId,

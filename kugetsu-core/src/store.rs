@@ -4,12 +4,13 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::agent::Role;
 use crate::error::{Retry, Source};
 use crate::event::Event;
 use crate::ids::{Cursor, Revision, TaskId};
 use crate::issue::IssueRef;
 use crate::task::{Status, Task};
-use crate::time::Moment;
+use crate::time::{Due, Moment};
 
 /// What a write expects to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +62,15 @@ pub trait TaskStore: EventLog {
     /// The task with this id; `None` if there is none.
     async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError>;
 
-    /// Up to `limit` tasks that could be claimed now: those whose [`Task::due`] is reached and that
-    /// are the first open ones of their [`lane`](Task::lane). Highest priority first, then oldest.
-    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError>;
+    /// Up to `limit` tasks for agents of this role that could be claimed now: those whose
+    /// [`Task::due`] is reached and that are the first open ones of their [`lane`](Task::lane).
+    /// Highest priority first, then oldest.
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError>;
+
+    /// The first time at which [`due`](TaskStore::due) may have an answer for this role, seen from
+    /// `now`; `None` if it has none until a task is committed. Whoever waits for work sleeps until
+    /// then.
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError>;
 
     /// The tasks that the query means, oldest first.
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError>;

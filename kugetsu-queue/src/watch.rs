@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kugetsu_core::{
-    Cursor, Event, EventLog, Expected, Moment, StoreError, Task, TaskId, TaskQuery, TaskStore,
+    Cursor, Due, Event, EventLog, Expected, Moment, Role, StoreError, Task, TaskId, TaskQuery,
+    TaskStore,
 };
 use tokio::sync::watch;
 
@@ -99,8 +100,12 @@ impl TaskStore for WatchedStore {
         self.inner.load(id).await
     }
 
-    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
-        self.inner.due(now, limit).await
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
+        self.inner.due(now, role, limit).await
+    }
+
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
+        self.inner.next_due(now, role).await
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {

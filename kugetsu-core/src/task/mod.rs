@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{Change, IllegalChange};
 
-use crate::agent::Usage;
+use crate::agent::{Role, Usage};
 use crate::error::Failure;
 use crate::ids::{Attempt, Priority, Revision, TaskId, WorkerId};
 use crate::issue::IssueRef;
@@ -81,6 +81,14 @@ impl Request {
         match self {
             Self::Dev { issue, .. } => Some(issue),
             Self::Pm { .. } => None,
+        }
+    }
+
+    /// What the agent is for that it is given to.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Dev { .. } => Role::Dev,
+            Self::Pm { .. } => Role::Pm,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use kugetsu_core::{
-    Due, Event, Expected, Moment, Revision, StoreError, Task, TaskId, TaskQuery, TaskStore,
+    Due, Event, Expected, Moment, Revision, Role, StoreError, Task, TaskId, TaskQuery, TaskStore,
+    Tick, Timestamp,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params, params_from_iter};
@@ -50,18 +51,33 @@ impl TaskStore for SqliteStore {
             .map_err(|fault| fault.into_store_error(self.path(), &format!("load task {id}")))
     }
 
-    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
         self.database
             .read(move |connection| {
                 let boot = now.tick.boot.to_string();
                 let (tick, wall) = (number(now.tick.millis), number(now.at.as_millis()));
                 connection
                     .prepare_cached(DUE)?
-                    .query_and_then(params![boot, tick, wall, limit], read)?
+                    .query_and_then(params![boot, tick, wall, role == Role::Pm, limit], read)?
                     .collect()
             })
             .await
             .map_err(|fault| fault.into_store_error(self.path(), "look for tasks that are due"))
+    }
+
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
+        self.database
+            .read(move |connection| {
+                let boot = now.tick.boot.to_string();
+                let (tick, wall) = (number(now.tick.millis), number(now.at.as_millis()));
+                connection
+                    .prepare_cached(NEXT)?
+                    .query_and_then(params![boot, role == Role::Pm, tick, wall], due_of)?
+                    .next()
+                    .transpose()
+            })
+            .await
+            .map_err(|fault| fault.into_store_error(self.path(), "look when a task is due"))
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
@@ -83,8 +99,16 @@ const DUE: &str = "
     SELECT document, id FROM task
     WHERE head = 1
       AND ((due_boot = ?1 AND due_tick <= ?2) OR (due_boot <> ?1 AND due_wall <= ?3))
+      AND (issue IS NULL) = ?4
     ORDER BY priority DESC, seq
-    LIMIT ?4";
+    LIMIT ?5";
+
+/// The first of the times that are still to come, in this boot and in any other.
+const NEXT: &str = "
+    SELECT due_boot, due_tick, due_wall FROM task
+    WHERE head = 1 AND (issue IS NULL) = ?2
+    ORDER BY CASE WHEN due_boot = ?1 THEN due_tick - ?3 ELSE due_wall - ?4 END
+    LIMIT 1";
 
 fn listing(query: &TaskQuery) -> (String, Vec<Value>) {
     let mut select = String::from("SELECT document, id FROM task WHERE 1 = 1");
@@ -233,6 +257,14 @@ fn set_head(connection: &Connection, lane: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+fn due_of(row: &Row<'_>) -> Result<Due, Fault> {
+    let boot: String = row.get(0)?;
+    let boot = uuid::Uuid::try_parse(&boot).map_err(|e| Fault::Damaged(e.to_string()))?;
+    let millis = |column| row.get(column).map(|value: i64| u64::try_from(value).unwrap_or(0));
+    let after_reboot = Timestamp::from_millis(millis(2)?);
+    Ok(Due { tick: Tick { boot, millis: millis(1)? }, after_reboot })
+}
+
 fn read(row: &Row<'_>) -> Result<Task, Fault> {
     serde_json::from_str(document(row, 0)?).map_err(|error| {
         let id: String = row.get(1).unwrap_or_default();
@@ -273,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_due_is_found_without_looking_at_other_tasks() {
-        assert_eq!(plan(DUE, 4), "SCAN task USING INDEX task_ready");
+        assert_eq!(plan(DUE, 5), "SCAN task USING INDEX task_ready");
     }
 
     #[test]

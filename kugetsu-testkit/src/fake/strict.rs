@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kugetsu_core::{
-    Cursor, Event, EventLog, Expected, Moment, Retry, Revision, Session, SessionError, SessionId,
-    SessionQuery, SessionStore, StoreError, Task, TaskId, TaskQuery, TaskStore, Timestamp,
+    Cursor, Due, Event, EventLog, Expected, Moment, Retry, Revision, Role, Session, SessionError,
+    SessionId, SessionQuery, SessionStore, StoreError, Task, TaskId, TaskQuery, TaskStore,
+    Timestamp,
 };
 use tokio::sync::Mutex;
 
@@ -166,8 +167,12 @@ impl<S: TaskStore + ?Sized> TaskStore for StrictStore<S> {
         self.unless_planned(Operation::Load, broken, || None, self.inner.load(id)).await
     }
 
-    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
-        self.unless_planned(Operation::Due, broken, || None, self.inner.due(now, limit)).await
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
+        self.unless_planned(Operation::Due, broken, || None, self.inner.due(now, role, limit)).await
+    }
+
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
+        self.inner.next_due(now, role).await
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {

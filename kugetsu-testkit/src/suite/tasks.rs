@@ -55,6 +55,8 @@ promises! {
         a_pending_task_is_due_from_its_time_on,
         a_leased_task_is_due_when_its_lease_has_lapsed,
         a_settled_task_is_never_due,
+    the_pm_and_dev_agents_have_tasks_of_their_own,
+    the_next_task_is_due_when_it_says,
         a_reboot_ends_every_lease,
         after_a_reboot_a_delay_ends_by_the_wall_clock,
         of_one_issue_only_the_first_open_task_is_due,

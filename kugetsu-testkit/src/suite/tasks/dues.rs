@@ -2,13 +2,15 @@
 
 use std::slice;
 
-use kugetsu_core::{Change, Failure, Moment, Outcome, Priority, Request, Task, TaskStore, Usage};
+use kugetsu_core::{
+    Change, Failure, Moment, Outcome, Priority, Request, Role, Task, TaskStore, Usage,
+};
 
 use super::{TaskStoreFixture, claim, enqueued, fine, made};
 use crate::suite::sample::{at, issue, issue_of, millis, on_boot, task, task_id};
 
 async fn due(store: &dyn TaskStore, now: Moment) -> Vec<Task> {
-    fine(store.due(now, 1000).await)
+    fine(store.due(now, Role::Dev, 1000).await)
 }
 
 /// The task, claimed and given up at `now` for `wait` milliseconds.
@@ -56,6 +58,35 @@ pub(super) async fn a_leased_task_is_due_when_its_lease_has_lapsed(f: &dyn TaskS
     assert_eq!(due(&*store, at(110_000)).await, [renewed]);
 }
 
+pub(super) async fn the_pm_and_dev_agents_have_tasks_of_their_own(f: &dyn TaskStoreFixture) {
+    let store = f.open().await;
+    let for_pm = |n| Task::new(task_id(n), Request::pm("what is open?"), at(0));
+    let first = enqueued(&*store, for_pm(1)).await;
+    let dev = enqueued(&*store, task(2)).await;
+    enqueued(&*store, for_pm(3)).await;
+    assert_eq!(due(&*store, at(0)).await, [dev]);
+    assert_eq!(fine(store.due(at(0), Role::Pm, 1000).await), [first]);
+}
+
+pub(super) async fn the_next_task_is_due_when_it_says(f: &dyn TaskStoreFixture) {
+    let store = f.open().await;
+    let next = async |now| fine(store.next_due(now, Role::Dev).await);
+    assert_eq!(next(at(0)).await, None);
+    let late = enqueued(&*store, task(0)).await;
+    assert!(next(at(0)).await.is_some_and(|due| due.reached(at(0))));
+    let late = retried(&*store, &late, at(10), 5000).await;
+    let soon = enqueued(&*store, task(1)).await;
+    let soon = retried(&*store, &soon, at(20), 300).await;
+    assert_eq!(next(at(20)).await, soon.due());
+    assert_eq!(fine(store.next_due(at(20), Role::Pm).await), None);
+    let soon = made(&*store, &soon, claim("a"), at(320)).await;
+    settled(&*store, &soon, at(330)).await;
+    assert_eq!(next(at(330)).await, late.due());
+    // After a reboot the wall clock is all there is.
+    let rebooted = on_boot(2, 5009);
+    assert_eq!(next(rebooted).await, late.due());
+}
+
 pub(super) async fn a_settled_task_is_never_due(f: &dyn TaskStoreFixture) {
     let store = f.open().await;
     let new = enqueued(&*store, task(0)).await;
@@ -100,16 +131,14 @@ pub(super) async fn of_one_issue_only_the_first_open_task_is_due(f: &dyn TaskSto
     let first = enqueued(&*store, message(9, "first")).await;
     let second = enqueued(&*store, message(8, "second")).await;
     let third = enqueued(&*store, message(7, "third")).await;
-    let pm = enqueued(&*store, Task::new(task_id(6), Request::pm("one"), at(0))).await;
-    enqueued(&*store, Task::new(task_id(5), Request::pm("two"), at(0))).await;
-    assert_eq!(due(&*store, at(0)).await, [first.clone(), pm.clone()]);
+    assert_eq!(due(&*store, at(0)).await, slice::from_ref(&first));
 
     let first = made(&*store, &first, claim("a"), at(0)).await;
-    assert_eq!(due(&*store, at(1)).await, slice::from_ref(&pm));
+    assert_eq!(due(&*store, at(1)).await, []);
     settled(&*store, &first, at(2)).await;
-    assert_eq!(due(&*store, at(2)).await, [second.clone(), pm.clone()]);
+    assert_eq!(due(&*store, at(2)).await, slice::from_ref(&second));
     made(&*store, &second, Change::Cancel, at(3)).await;
-    assert_eq!(due(&*f.open().await, at(3)).await, [third, pm]);
+    assert_eq!(due(&*f.open().await, at(3)).await, [third]);
 }
 
 pub(super) async fn the_first_task_of_an_issue_is_not_overtaken(f: &dyn TaskStoreFixture) {
@@ -180,7 +209,7 @@ pub(super) async fn no_more_tasks_are_due_than_were_asked_for(f: &dyn TaskStoreF
         all.push(enqueued(&*store, task(number)).await);
     }
     for limit in [0, 1, 2, 19, 20, 21, u32::MAX] {
-        let found = fine(store.due(at(1), limit).await);
+        let found = fine(store.due(at(1), Role::Dev, limit).await);
         assert_eq!(found, all[..all.len().min(limit as usize)], "at most {limit}");
     }
 }

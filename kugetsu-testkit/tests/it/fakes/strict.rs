@@ -4,8 +4,9 @@ use std::time::Duration;
 use kugetsu_core::memory::MemoryStore;
 use kugetsu_core::{
     AgentEvent, AgentId, AgentSessionId, Attempt, Change, Clock, Cursor, Event, EventLog, Expected,
-    Failure, Happening, Moment, Outcome, Priority, Request, Retry, Revision, Session, SessionId,
-    SessionKind, SessionStore, StoreError, Task, TaskId, TaskQuery, TaskStore, Usage, WorkerId,
+    Failure, Happening, Moment, Outcome, Priority, Request, Retry, Revision, Role, Session,
+    SessionId, SessionKind, SessionStore, StoreError, Task, TaskId, TaskQuery, TaskStore, Usage,
+    WorkerId,
 };
 use kugetsu_testkit::fake::{Fault, FixedChance, ManualClock, Operation, StrictStore};
 
@@ -186,8 +187,8 @@ async fn calls_fail_as_planned() {
     assert!(matches!(commit(&three).await, StoreError::Backend { .. }));
     assert_eq!(TaskStore::load(&store, three.id).await.unwrap(), Some(three));
     enqueued(&store, &two).await;
-    assert!(store.due(now(), 1).await.is_err());
-    assert_eq!(store.due(now(), 1).await.unwrap().len(), 1);
+    assert!(store.due(now(), Role::Dev, 1).await.is_err());
+    assert_eq!(store.due(now(), Role::Dev, 1).await.unwrap().len(), 1);
     assert_eq!(store.list(&TaskQuery::all()).await.unwrap().len(), 3);
     assert_eq!(store.read(Cursor(0), 10).await.unwrap().len(), 3);
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::memory::MemoryStore;
 use kugetsu_core::{
-    AgentEvent, Cursor, Event, EventLog, Expected, Happening, Moment, Request, StoreError, Task,
-    TaskId, TaskQuery, TaskStore,
+    AgentEvent, Cursor, Due, Event, EventLog, Expected, Happening, Moment, Request, Role,
+    StoreError, Task, TaskId, TaskQuery, TaskStore,
 };
 use kugetsu_testkit::suite::{TaskStoreFixture, tasks};
 
@@ -150,8 +150,9 @@ impl TaskStore for Faulty {
         Ok(found.filter(|task| self.fault != "hides settled tasks" || !task.is_settled()))
     }
 
-    async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Task>, StoreError> {
-        let all = self.open_tasks().await?;
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
+        let mut all = self.open_tasks().await?;
+        all.retain(|task| task.request.role() == role || self.fault == "mixes roles");
         let lane = Task::lane;
         let due = match self.fault {
             "ignores lanes" => by_urgency(all).into_iter().filter(|t| reached(t, now)).collect(),
@@ -166,7 +167,7 @@ impl TaskStore for Faulty {
                 Self::firsts(all, lane).into_iter().filter(|t| reached(t, now)).collect()
             }
             "orders by id" => {
-                let mut due = self.inner.due(now, u32::MAX).await?;
+                let mut due = self.inner.due(now, role, u32::MAX).await?;
                 due.sort_by_key(|task| (std::cmp::Reverse(task.priority), task.id));
                 due
             }
@@ -175,6 +176,9 @@ impl TaskStore for Faulty {
                 .take(limit as usize)
                 .filter(|t| reached(t, now))
                 .collect(),
+            "mixes roles" => {
+                Self::firsts(all, lane).into_iter().filter(|t| reached(t, now)).collect()
+            }
             "gives what is settled" => self.inner.list(&TaskQuery::all()).await?,
             "gives what is leased" => Self::firsts(all, lane),
             "does not notice a reboot" => Self::firsts(all, lane)
@@ -184,11 +188,16 @@ impl TaskStore for Faulty {
             "is late" => {
                 let mut now = now;
                 now.tick.millis -= 1;
-                self.inner.due(now, u32::MAX).await?
+                self.inner.due(now, role, u32::MAX).await?
             }
-            _ => self.inner.due(now, u32::MAX).await?,
+            _ => self.inner.due(now, role, u32::MAX).await?,
         };
         Ok(due.into_iter().take(limit as usize).collect())
+    }
+
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
+        let next = self.inner.next_due(now, role).await?;
+        Ok(next.filter(|due| self.fault != "forgets what is delayed" || due.reached(now)))
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
@@ -245,6 +254,8 @@ async fn a_faulty_task_store_is_noticed() {
         ("numbers what it reads", "a_cursor_stays_valid_after_reopening"),
         ("reads one too many", "reading_goes_on_behind_any_cursor"),
         ("loses every fifth event", "a_reader_who_follows_misses_nothing"),
+        ("mixes roles", "the_pm_and_dev_agents_have_tasks_of_their_own"),
+        ("forgets what is delayed", "the_next_task_is_due_when_it_says"),
         ("ignores lanes", "of_one_issue_only_the_first_open_task_is_due"),
         ("lets later messages overtake", "the_first_task_of_an_issue_is_not_overtaken"),
         ("folds lanes", "issues_that_look_alike_have_lanes_of_their_own"),

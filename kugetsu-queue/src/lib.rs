@@ -41,6 +41,7 @@
 
 #![warn(missing_docs, unreachable_pub)]
 
+mod bell;
 mod clock;
 pub mod engine;
 pub mod line;
@@ -49,7 +50,7 @@ pub mod sqlite;
 pub mod watch;
 
 pub use clock::{SystemChance, SystemClock};
-pub use engine::{Backends, Engine, StartError, Wait};
+pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use line::{Limits, Stage};
 pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;

@@ -1,6 +1,8 @@
 //! Following the event log: the one way to hear what happens.
 
-use std::sync::Arc;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +11,9 @@ use kugetsu_core::{
     TaskStore,
 };
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::bell::Bell;
 
 /// How long a follower waits for a wake-up from its own process before it looks for events that
 /// another process has written.
@@ -19,12 +24,52 @@ const FALLBACK: Duration = Duration::from_secs(1);
 pub struct WatchedStore {
     inner: Arc<dyn TaskStore>,
     written: Arc<watch::Sender<()>>,
+    /// As `written`, but only for what may have given somebody work.
+    changed: Arc<watch::Sender<()>>,
+    bell: Arc<OnceLock<Bell>>,
 }
 
 impl WatchedStore {
     /// Watches what is written to `inner` through this value and its clones.
     pub fn new(inner: Arc<dyn TaskStore>) -> Self {
-        Self { inner, written: Arc::new(watch::channel(()).0) }
+        Self {
+            inner,
+            written: Arc::new(watch::channel(()).0),
+            changed: Arc::new(watch::channel(()).0),
+            bell: Arc::default(),
+        }
+    }
+
+    /// Rings this bell, a FIFO in a directory that is there, after each commit, so that whoever
+    /// serves the same store in another process looks at once. The first bell of a store and its
+    /// clones stays.
+    pub fn with_bell(self, path: impl Into<PathBuf>) -> Self {
+        self.bell.get_or_init(|| Bell::new(path.into()));
+        self
+    }
+
+    /// What tells that a task was changed, here or in a process that rang the bell.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Has everybody in this process look who waits for a change.
+    pub(crate) fn nudge(&self) {
+        self.changed.send_replace(());
+        self.written.send_replace(());
+    }
+
+    /// Listens to the bell as long as the handle lives; `None` if there is no bell.
+    pub(crate) fn listen(&self) -> io::Result<Option<AbortOnDropHandle<()>>> {
+        let Some(bell) = self.bell.get() else { return Ok(None) };
+        let (ear, store) = (bell.listen()?, self.clone());
+        let listening = tokio::spawn(async move {
+            while ear.rung().await.is_ok() {
+                ear.silence();
+                store.nudge();
+            }
+        });
+        Ok(Some(AbortOnDropHandle::new(listening)))
     }
 
     /// Follows the log from after `cursor`. It misses nothing that is in the log, whoever wrote it.
@@ -92,7 +137,10 @@ impl TaskStore for WatchedStore {
         events: &[Event],
     ) -> Result<(), StoreError> {
         self.inner.commit(task, expected, events).await?;
-        self.written.send_replace(());
+        self.nudge();
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
         Ok(())
     }
 

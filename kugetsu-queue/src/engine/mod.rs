@@ -1,9 +1,12 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod recover;
+mod serve;
 mod start;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kugetsu_core::{
     AgentRunner, Backoff, Chance, Clock, Failure, SessionStore, SlotPool, Task, TaskQueue,
@@ -12,6 +15,8 @@ use kugetsu_core::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use recover::Recovered;
+pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
 use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
@@ -65,6 +70,8 @@ pub struct Engine {
     slots: Arc<dyn SlotPool>,
     worker: WorkerId,
     store: WatchedStore,
+    /// How long a server waits before it looks for work that nobody told it of.
+    interval: Duration,
 }
 
 impl Engine {
@@ -86,7 +93,7 @@ impl Engine {
             base_branch: None,
             home: home.into(),
         };
-        Self { line, slots: backends.slots, worker, store }
+        Self { line, slots: backends.slots, worker, store, interval: serve::INTERVAL }
     }
 
     /// How long things may take.
@@ -104,6 +111,21 @@ impl Engine {
     /// When failed attempts of a task that may have several are repeated.
     pub fn with_backoff(mut self, backoff: Backoff) -> Self {
         self.line.queue = self.line.queue.with_backoff(backoff);
+        self
+    }
+
+    /// How long [`serve`](Self::serve) waits for work before it looks for some that nobody told it
+    /// of; 5 min unless set.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(Duration::from_secs(1));
+        self
+    }
+
+    /// The bell that is rung by every process that works on the same tasks, a FIFO in a directory
+    /// that is there: [`serve`](Self::serve) then hears at once of what others enqueue. Without one it
+    /// sees that at its next look.
+    pub fn with_bell(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = self.store.with_bell(path);
         self
     }
 
@@ -133,12 +155,14 @@ impl Engine {
     }
 
     /// Carries out one attempt of a leased task, and settles it, has it tried again, or gives it
-    /// back. `None` if the lease was lost: then somebody else decides.
+    /// back. `None` if the lease was lost: then somebody else decides. `stop` ends the task; if
+    /// `shutdown` is cancelled too, it only ends the attempt, and costs none.
     async fn carry_out(
         &self,
         task: Task,
         slots: Vec<kugetsu_core::Slot>,
         stop: CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
         let line = self.line.clone();
@@ -164,6 +188,9 @@ impl Engine {
             Ok((Ok(report), usage)) => {
                 let outcome = kugetsu_core::Outcome::Completed { report };
                 queue.settle(id, attempt, outcome, usage).await
+            }
+            Ok((Err(Halt::Stopped), usage)) if shutdown.is_cancelled() => {
+                queue.release(id, attempt, "kugetsu was shut down", usage).await
             }
             Ok((Err(Halt::Stopped), usage)) => {
                 queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await

@@ -94,7 +94,10 @@ impl Engine {
             self.line.queue.enqueue_claimed(&task, &self.worker, self.line.limits.lease).await?;
         queued(&claimed);
         let id = claimed.id;
-        self.carry_out(claimed, slots, stop).await?.ok_or(StartError::LeaseLost { task: id })
+        // Whoever starts by hand and stops it means the task.
+        let never = CancellationToken::new();
+        let ended = self.carry_out(claimed, slots, stop, &never).await?;
+        ended.ok_or(StartError::LeaseLost { task: id })
     }
 
     /// The slots of a task: the issue's own first, so that nobody who waits for an issue keeps an

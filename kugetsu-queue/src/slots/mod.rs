@@ -32,7 +32,6 @@
 //! is stopped between asking and giving back keeps that one place from being taken until it goes on:
 //! one slot too few for a while, never one too many.)
 
-mod bell;
 mod holders;
 mod lock;
 mod note;

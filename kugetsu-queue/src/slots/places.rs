@@ -15,10 +15,10 @@ use kugetsu_core::slot::SlotGuard;
 use kugetsu_core::{IssueRef, Slot, SlotKey};
 
 use super::SlotLimits;
-use super::bell::Bell;
 use super::lock::KernelLock;
 use super::note::Note;
 use super::turnstile::Turnstile;
+use crate::bell::Bell;
 
 /// How often a place that only somebody's look was in the way of is tried again.
 const PATIENCE: u32 = 100;

@@ -3,5 +3,6 @@
 
 mod line;
 mod process;
+mod serve;
 mod slots;
 mod sqlite;

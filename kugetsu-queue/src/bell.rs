@@ -1,4 +1,4 @@
-//! The doorbell: how a release wakes the first in line, in whatever process it waits.
+//! The doorbell: how a release, or new work, wakes whoever waits for it in another process.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,20 +9,20 @@ use std::sync::OnceLock;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use tokio::net::unix::pipe;
 
-/// A FIFO into which whoever releases a slot writes a byte.
+/// A FIFO into which whoever has news writes a byte.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     path: PathBuf,
     ringer: OnceLock<File>,
 }
 
 impl Bell {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, ringer: OnceLock::new() }
     }
 
     /// Makes the FIFO, if there is none.
-    pub(super) fn hang(&self) -> io::Result<()> {
+    pub(crate) fn hang(&self) -> io::Result<()> {
         match mkfifoat(CWD, &self.path, Mode::RUSR | Mode::WUSR) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
@@ -31,7 +31,7 @@ impl Bell {
 
     /// Wakes whoever listens. Without a FIFO nobody has ever waited. A full one has not been heard
     /// yet, and one ring is as good as many; a broken one is made up for by the safety look.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         let ringer = match self.ringer.get() {
             Some(ringer) => Some(ringer),
             None => open(&self.path).ok().map(|file| self.ringer.get_or_init(|| file)),
@@ -42,7 +42,7 @@ impl Bell {
     }
 
     /// Listens from now on. What was rung before is forgotten.
-    pub(super) fn listen(&self) -> io::Result<Listener> {
+    pub(crate) fn listen(&self) -> io::Result<Listener> {
         self.hang()?;
         let mut old = open(&self.path)?;
         while old.read(&mut [0; 4096]).is_ok() {}
@@ -52,20 +52,20 @@ impl Bell {
     }
 }
 
-/// Somebody who listens to a bell. Only the first in line does.
+/// Somebody who listens to a bell. Of several, not every one hears every ring.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     fifo: pipe::Receiver,
 }
 
 impl Listener {
     /// Returns when the bell was rung since it was last [silenced](Self::silence).
-    pub(super) async fn rung(&self) -> io::Result<()> {
+    pub(crate) async fn rung(&self) -> io::Result<()> {
         self.fifo.readable().await
     }
 
     /// Forgets what was rung so far.
-    pub(super) fn silence(&self) {
+    pub(crate) fn silence(&self) {
         let mut heard = [0; 4096];
         while self.fifo.try_read(&mut heard).is_ok() {}
     }

@@ -1,0 +1,193 @@
+//! Carrying out what is queued: taken from the queue as slots come free, on the same line as
+//! everything else.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kugetsu_core::{QueueError, Role, Slot, SlotError, SlotKey, Task, Tick};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+
+/// How long to wait for work before looking for some that nobody told of, unless set.
+pub(super) const INTERVAL: Duration = Duration::from_mins(5);
+
+/// How long to wait when there is work that nobody here may do yet.
+const BLOCKED: Duration = Duration::from_secs(1);
+
+/// The shortest wait for work that is said to be due.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// The first and the longest pause after a fault.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// The ways to end [`Engine::serve`].
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// Takes no more tasks, and ends when the running ones have ended.
+    pub drain: CancellationToken,
+    /// Drains, and stops the running agents politely. Their tasks go back to the queue, which costs
+    /// no attempt.
+    pub cancel: CancellationToken,
+}
+
+impl Shutdown {
+    /// Neither of them yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// What went wrong while serving. It is tried again after a pause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The queue's.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The slot pool's.
+    #[error(transparent)]
+    Slots(#[from] SlotError),
+    /// The bell cannot be listened to, so that new work of other processes is seen late.
+    #[error("could not listen to the bell: {0}")]
+    Bell(io::Error),
+}
+
+/// Hears of what goes wrong.
+type Trouble = Arc<dyn Fn(ServeError) + Send + Sync>;
+
+/// What there is to do next.
+enum Next {
+    /// This task, which was claimed, with its slots.
+    Work(Task, Vec<Slot>),
+    /// Nothing before this time, unless a task is changed.
+    Wait(Tick),
+}
+
+impl Engine {
+    /// Carries out what is in the queue, as far as slots are free, until it is shut down. It takes a
+    /// slot only when there is work for it, wakes when a task is changed (in any process, if there is
+    /// a [bell](Self::with_bell)), and tells `trouble` what it could not do; then it tries again.
+    ///
+    /// Dropping it stops the agents at once; their tasks count as lost.
+    pub async fn serve(
+        &self,
+        shutdown: Shutdown,
+        trouble: impl Fn(ServeError) + Send + Sync + 'static,
+    ) {
+        let trouble: Trouble = Arc::new(trouble);
+        let _listening = match self.store.listen() {
+            Ok(listening) => listening,
+            Err(error) => {
+                trouble(ServeError::Bell(error));
+                None
+            }
+        };
+        tokio::join!(
+            self.serve_role(Role::Dev, &shutdown, &trouble),
+            self.serve_role(Role::Pm, &shutdown, &trouble),
+        );
+    }
+
+    async fn serve_role(&self, role: Role, shutdown: &Shutdown, trouble: &Trouble) {
+        let mut running = JoinSet::new();
+        // Heard from before the first look on, so that nothing comes unheard between a look and a
+        // wait.
+        let mut changes = self.store.changes();
+        let mut pause = PAUSE.0;
+        while !ends(shutdown) {
+            while running.try_join_next().is_some() {}
+            changes.mark_unchanged();
+            let until = match self.next(role, shutdown).await {
+                Ok(Next::Work(task, slots)) => {
+                    let work = self.clone().work(task, slots, shutdown.clone(), trouble.clone());
+                    running.spawn(work);
+                    continue;
+                }
+                Ok(Next::Wait(until)) => {
+                    pause = PAUSE.0;
+                    until
+                }
+                Err(error) => {
+                    trouble(error);
+                    tokio::select! {
+                        () = self.line.clock.sleep_until(self.line.clock.tick().plus(pause)) => {}
+                        () = ended(shutdown) => {}
+                    }
+                    pause = (pause * 2).min(PAUSE.1);
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = ended(shutdown) => {}
+                // The engine holds the sender.
+                _ = changes.changed() => {}
+                () = self.line.clock.sleep_until(until) => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Only the wait for a slot is given up for a shutdown: what is claimed is returned.
+    async fn next(&self, role: Role, shutdown: &Shutdown) -> Result<Next, ServeError> {
+        let queue = self.queue();
+        let Some(first) = queue.due(role).await?.into_iter().next() else {
+            return self.nothing_due(role).await;
+        };
+        let class = if role == Role::Pm { SlotKey::Pm } else { SlotKey::Dev };
+        let holder = first.lane();
+        let place = tokio::select! {
+            biased;
+            () = ended(shutdown) => return Ok(Next::Wait(self.line.clock.tick())),
+            place = self.slots.acquire(&class, &holder) => place?,
+        };
+        // It may have been a long wait.
+        for task in queue.due(role).await? {
+            let mut slots = Vec::new();
+            if let Some(issue) = task.request.issue() {
+                let key = SlotKey::Issue(issue.clone());
+                let Some(slot) = self.slots.try_acquire(&key, &task.lane()).await? else {
+                    continue;
+                };
+                slots.push(slot);
+            }
+            slots.push(place.clone());
+            let ttl = self.line.limits.lease;
+            if let Some(claimed) = queue.claim_this(&task, &self.worker, ttl).await? {
+                return Ok(Next::Work(claimed, slots));
+            }
+        }
+        Ok(Next::Wait(self.line.clock.tick().plus(BLOCKED)))
+    }
+
+    async fn nothing_due(&self, role: Role) -> Result<Next, ServeError> {
+        let now = self.line.clock.moment();
+        let store = self.queue().store();
+        let due = store.next_due(now, role).await.map_err(QueueError::from)?;
+        let wait = due.map_or(self.interval, |due| due.wait(now).clamp(BREATH, self.interval));
+        Ok(Next::Wait(now.tick.plus(wait)))
+    }
+
+    async fn work(self, task: Task, slots: Vec<Slot>, shutdown: Shutdown, trouble: Trouble) {
+        let stop = shutdown.cancel.child_token();
+        if let Err(error) = self.carry_out(task, slots, stop, &shutdown.cancel).await {
+            trouble(error.into());
+        }
+        // Its slots are free only now, after its last commit.
+        self.store.nudge();
+    }
+}
+
+fn ends(shutdown: &Shutdown) -> bool {
+    shutdown.drain.is_cancelled() || shutdown.cancel.is_cancelled()
+}
+
+async fn ended(shutdown: &Shutdown) {
+    tokio::select! {
+        () = shutdown.drain.cancelled() => {}
+        () = shutdown.cancel.cancelled() => {}
+    }
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kugetsu_core::TaskId;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -90,6 +91,12 @@ pub(crate) enum Command {
     Status,
     /// Show who holds the places for agents
     Slots,
+    /// Show and change what is queued; the daemon carries it out
+    #[command(subcommand)]
+    Queue(Queue),
+    /// The process that carries out what is queued
+    #[command(subcommand)]
+    QueueDaemon(QueueDaemon),
     /// Remove the session and the worktree of an issue, or the base or PM session
     Destroy(Destroy),
     /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
@@ -124,9 +131,11 @@ pub(crate) struct Turn {
     #[arg(long, value_name = "TIME", require_equals = true, num_args = 0..=1, value_parser = duration)]
     #[allow(clippy::option_option)]
     pub(crate) wait: Option<Option<Duration>>,
-    /// Return at once and let the daemon do the work; refused as long as there is none
-    #[arg(long, hide = true)]
+    /// Queue it for the daemon, print the task's id and return
+    #[arg(long, conflicts_with = "wait")]
     pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) order: Order,
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +215,97 @@ pub(crate) struct Prune {
     /// Do not ask
     #[arg(short = 'y', long, visible_alias = "force")]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// List the tasks, oldest first
+    List {
+        /// Only those that are not settled
+        #[arg(long)]
+        open: bool,
+    },
+    /// Count the tasks by state
+    Stats,
+    /// Queue a message for the agent of an issue, and print the task's id
+    Enqueue(Enqueue),
+    /// Show a task with all its attempts
+    Show {
+        /// The task's id
+        task: TaskId,
+    },
+    /// End a task: at once, or as soon as its agent is stopped
+    Cancel {
+        /// The task's id
+        task: TaskId,
+    },
+    /// Queue what a settled task wanted once more, and print the new task's id
+    Retry {
+        /// The task's id
+        task: TaskId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enqueue {
+    /// The issue: its URL, host/owner/repo#7, or owner/repo#7
+    pub(crate) issue: String,
+    /// What the agent is told; `-` reads it from the input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) message: String,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+/// When a task's turn comes.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Order {
+    /// The higher, the sooner [default: 0]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i16>,
+    /// Not before this time has passed, such as 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) after: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueDaemon {
+    /// Carry out what is queued, in the foreground
+    ///
+    /// The first SIGTERM or SIGINT lets the running agents end and starts no more; the second one
+    /// stops them, and their tasks go back to the queue.
+    Run {
+        /// Leave the terminal
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
+    /// Start the daemon, unless it runs
+    Start,
+    /// Let the running agents end and stop the daemon
+    Stop(StopDaemon),
+    /// Stop the daemon and start it again
+    Restart(StopDaemon),
+    /// Say whether the daemon runs: exit code 0 if it does, 1 if not
+    Status,
+    /// Show the daemon's log
+    Logs {
+        /// How many lines
+        #[arg(short = 'n', long, default_value_t = 50)]
+        lines: usize,
+        /// Show what is added, too
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopDaemon {
+    /// How long to wait for the running agents' end
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub(crate) within: Duration,
+    /// Stop the agents; their tasks go back to the queue
+    #[arg(long)]
+    pub(crate) now: bool,
 }
 
 #[derive(Debug, Subcommand)]

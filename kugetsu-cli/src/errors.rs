@@ -84,6 +84,16 @@ impl CliError {
         Self::new(Kind::Failed, message)
     }
 
+    /// Failed, and all that there is to say has been said.
+    pub(crate) fn silent() -> Self {
+        Self::failed("")
+    }
+
+    /// Whether there is something to say.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// What to do about it. The first hint stays.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert(hint.into());

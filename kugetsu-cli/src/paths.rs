@@ -68,6 +68,16 @@ impl Paths {
         self.root.join("slots")
     }
 
+    /// The daemon's own directory.
+    pub(crate) fn queue(&self) -> PathBuf {
+        self.root.join("queue")
+    }
+
+    /// What is rung when a task was changed.
+    pub(crate) fn bell(&self) -> PathBuf {
+        self.queue().join("bell")
+    }
+
     /// Where the base session and the PM work: a directory of nobody's repository.
     pub(crate) fn home(&self) -> PathBuf {
         self.root.join("home")
@@ -92,6 +102,7 @@ impl Paths {
             self.worktrees(),
             self.clones(),
             self.slots(),
+            self.queue(),
             self.root.join("state"),
             self.root.join("logs"),
         ];

@@ -103,6 +103,7 @@ impl CliRunner {
         let setup = Setup::new(self.registry, Arc::new(screen), around, cli.global);
         match commands::carry_out(cli.command, &setup) {
             Ok(()) => exit::DONE,
+            Err(error) if error.is_silent() => error.kind.exit(),
             Err(error) => {
                 let screen = setup.screen();
                 if screen.json {

@@ -11,10 +11,11 @@ use kugetsu_core::{
 };
 use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
 use kugetsu_opencode::{
-    Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
+    Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
 };
 use kugetsu_queue::{
     Backends, Engine, FileSlots, Limits, SlotLimits, SqliteStore, SystemChance, SystemClock,
+    WatchedStore,
 };
 use tokio::sync::OnceCell;
 
@@ -68,6 +69,11 @@ impl Setup {
 
     pub(crate) fn around(&self) -> &Surroundings {
         &self.around
+    }
+
+    /// The settings that were given on the command line.
+    pub(crate) fn flags(&self) -> &[String] {
+        &self.global.config
     }
 
     /// The same command elsewhere: in another directory of kugetsu's, with other variables.
@@ -237,10 +243,22 @@ impl Setup {
         }
     }
 
+    /// Ends what earlier processes have left of their agents, and tells what it was.
+    pub(crate) async fn end_leftovers(&self) -> Result<Vec<String>, CliError> {
+        self.agent()?;
+        let Some(opencode) = self.opencode.get() else { return Ok(Vec::new()) };
+        let ended = opencode.recover().await?;
+        let told =
+            |ended: Ended| format!("ended the left-over process {} ({})", ended.pid, ended.program);
+        Ok(ended.into_iter().map(told).collect())
+    }
+
     /// The queue alone, for commands that run no agent.
     pub(crate) async fn queue(&self) -> Result<TaskQueue, CliError> {
         let tasks = Arc::clone(&self.stores().await?.tasks);
-        Ok(TaskQueue::new(tasks, Arc::new(clock()?), Arc::new(SystemChance)))
+        // Whoever changes a task wakes the daemon.
+        let tasks = WatchedStore::new(tasks).with_bell(self.paths()?.bell());
+        Ok(TaskQueue::new(Arc::new(tasks), Arc::new(clock()?), Arc::new(SystemChance)))
     }
 
     pub(crate) async fn engine(&self) -> Result<Engine, CliError> {
@@ -257,6 +275,8 @@ impl Setup {
             .with_turn(settings.turn_timeout())
             .with_stall(settings.stall_timeout());
         Ok(Engine::new(backends, worker()?, paths.home())
+            .with_bell(paths.bell())
+            .with_interval(settings.daemon_interval())
             .with_limits(limits)
             .with_base_branch(settings.get("base_branch").map(str::to_owned)))
     }

@@ -11,7 +11,6 @@ const GO_ON: &str = "Continue where you left off.";
 
 pub(super) async fn r#continue(args: Continue, setup: &Setup) -> Result<(), CliError> {
     let issue = setup.issue(&args.issue)?;
-    let wait = foreground::wait(&args.turn)?;
     let message = foreground::message(setup, args.message, &args.turn)?;
     setup.must_be_initialised().await?;
     let session = setup.session(SessionKind::Dev(issue.clone())).await?;
@@ -20,5 +19,5 @@ pub(super) async fn r#continue(args: Continue, setup: &Setup) -> Result<(), CliE
             .hint(format!("begin with `kugetsu start {issue} <message>`")));
     }
     let message = message.unwrap_or_else(|| GO_ON.to_owned());
-    foreground::work(setup, issue, message, wait).await
+    foreground::work(setup, issue, message, &args.turn).await
 }

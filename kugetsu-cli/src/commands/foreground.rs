@@ -10,6 +10,7 @@ use kugetsu_core::{
 use kugetsu_queue::{Engine, Follower, StartError, Wait};
 use tokio_util::sync::CancellationToken;
 
+use super::queue;
 use crate::args::Turn;
 use crate::errors::{CliError, Kind};
 use crate::screen::progress::{Progress, Watch};
@@ -49,28 +50,30 @@ pub(super) fn given_twice() -> CliError {
     CliError::usage("the message is given twice: here and by `--message-file`")
 }
 
-/// What `--wait` and `--detach` mean.
-pub(super) fn wait(turn: &Turn) -> Result<Wait, CliError> {
-    if turn.detach {
-        return Err(CliError::usage(
-            "--detach needs the daemon, which this kugetsu does not have yet",
-        )
-        .hint("leave it out, and the agent works in the foreground"));
-    }
-    Ok(match turn.wait {
+/// What `--wait` means.
+fn wait(turn: &Turn) -> Wait {
+    match turn.wait {
         None => Wait::No,
         Some(None) => Wait::Forever,
         Some(Some(time)) => Wait::For(time),
-    })
+    }
 }
 
-/// Runs an agent for the issue and shows it, then says what came of it.
+/// Runs an agent for the issue and shows it, then says what came of it; or leaves it to the daemon.
 pub(super) async fn work(
     setup: &Setup,
     issue: IssueRef,
     message: String,
-    wait: Wait,
+    turn: &Turn,
 ) -> Result<(), CliError> {
+    let order = &turn.order;
+    if turn.detach {
+        return queue::enqueue(setup, Request::dev(issue, message), order).await;
+    }
+    if order.priority.is_some() || order.after.is_some() {
+        return Err(CliError::usage("`--priority` and `--after` go with `--detach`"));
+    }
+    let wait = wait(turn);
     let engine = setup.engine().await?;
     let (screen, stop) = (setup.screen(), CancellationToken::new());
     let progress = Arc::new(Progress::new(screen));

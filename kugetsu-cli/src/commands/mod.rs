@@ -10,6 +10,8 @@ mod foreground;
 mod init;
 mod list;
 mod prune;
+mod queue;
+mod queue_daemon;
 mod slots;
 mod start;
 mod status;
@@ -17,7 +19,7 @@ mod stop;
 
 use tokio::runtime::{self, Runtime};
 
-use crate::args::{Command, Config};
+use crate::args::{Command, Config, QueueDaemon};
 use crate::errors::CliError;
 use crate::setup::Setup;
 
@@ -29,6 +31,11 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::Status => small()?.block_on(status::status(setup)),
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
+        Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
+        Command::QueueDaemon(QueueDaemon::Run { detached }) => {
+            with_agents(setup, queue_daemon::run(detached, setup))
+        }
+        Command::QueueDaemon(args) => queue_daemon::control(args, setup),
         Command::Stop(args) => small()?.block_on(stop::stop(args, setup)),
         Command::Init(args) => with_agents(setup, init::init(args, setup)),
         Command::Start(args) => with_agents(setup, start::start(args, setup)),

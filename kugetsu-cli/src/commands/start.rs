@@ -9,7 +9,6 @@ use crate::setup::{Setup, clock};
 
 pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
     let issue = setup.issue(&args.issue)?;
-    let wait = foreground::wait(&args.turn)?;
     // With the message in a file, what stands in its place is the pull request.
     let (given, pr) = match (&args.turn.message_file, args.message, args.pr_url) {
         (Some(_), Some(word), None) if checked(&word).is_ok() => (None, Some(word)),
@@ -26,7 +25,7 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
     if let Some(repo) = &args.repo {
         setup.remember(issue.repository(), repo)?;
     }
-    let ended = foreground::work(setup, issue.clone(), message, wait).await;
+    let ended = foreground::work(setup, issue.clone(), message, &args.turn).await;
     if let Some(pr) = pr {
         remember_pr(setup, &issue, &pr).await?;
     }

@@ -97,6 +97,10 @@ impl Settings {
         self.amount("stall_timeout_minutes", 10.0, 60.0)
     }
 
+    pub(crate) fn daemon_interval(&self) -> Duration {
+        self.amount("queue_daemon_interval_minutes", 5.0, 60.0)
+    }
+
     pub(crate) fn default_server(&self) -> Option<&str> {
         self.get("default_server")
     }

@@ -112,17 +112,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("git"),
         "Who makes worktrees: `git`, or a provider that a custom program brings.",
     ),
+    setting(
+        ("queue_daemon_interval_minutes", "QUEUE_DAEMON_INTERVAL_MINUTES"),
+        Kind::Amount,
+        Some("5"),
+        "How often the daemon looks for work that nobody told it of.",
+    ),
     later(
         ("verbosity", "KUGETSU_VERBOSITY"),
         Kind::OneOf(&["verbose", "default", "quiet"]),
         "default",
         "How much the PM says.",
-    ),
-    later(
-        ("queue_daemon_interval_minutes", "QUEUE_DAEMON_INTERVAL_MINUTES"),
-        Kind::Amount,
-        "5",
-        "How often the daemon looks for work that nobody told it of.",
     ),
     later(
         ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),

@@ -1,0 +1,177 @@
+//! Starting the daemon, stopping it, and looking at it.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::json;
+
+use super::run::READY;
+use super::{lock, log};
+use crate::args::{QueueDaemon, StopDaemon};
+use crate::errors::{CliError, Kind};
+use crate::setup::Setup;
+
+/// How often a log is looked at that is followed.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(in crate::commands) fn control(args: QueueDaemon, setup: &Setup) -> Result<(), CliError> {
+    setup.must_be_made()?;
+    match args {
+        QueueDaemon::Start => start(setup),
+        QueueDaemon::Stop(args) => stop(&args, setup).map(drop),
+        QueueDaemon::Restart(args) => stop(&args, setup).and_then(|()| start(setup)),
+        QueueDaemon::Status => status(setup),
+        QueueDaemon::Logs { lines, follow } => logs(lines, follow, setup),
+        QueueDaemon::Run { .. } => Err(CliError::failed("the daemon needs a runtime")),
+    }
+}
+
+fn start(setup: &Setup) -> Result<(), CliError> {
+    let (screen, paths) = (setup.screen(), setup.paths()?);
+    if let Some(pid) = lock::holder(paths)? {
+        return told(setup, "running", Some(pid), "The daemon runs already");
+    }
+    let told_io = |error| CliError::io("start the daemon", &error);
+    std::fs::create_dir_all(paths.queue()).map_err(told_io)?;
+    let path = paths.queue().join("daemon.log");
+    let log = log::append(&path).map_err(told_io)?;
+    let program = std::env::current_exe().map_err(told_io)?;
+    let mut command = Command::new(program);
+    for setting in setup.flags() {
+        command.arg("--config").arg(setting);
+    }
+    let mut child = command
+        .args(["queue-daemon", "run", "--detached"])
+        .current_dir(paths.root())
+        .env("KUGETSU_DIR", paths.root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(told_io)?;
+    let mut said = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut said).map_err(told_io)?;
+    }
+    if said.trim() == READY {
+        return told(setup, "started", lock::holder(paths)?, "The daemon is started");
+    }
+    if let Some(pid) = lock::holder(paths)?
+        && u32::try_from(pid.as_raw_nonzero().get()).ok() != Some(child.id())
+    {
+        // Somebody else was faster.
+        return told(setup, "running", Some(pid), "The daemon runs already");
+    }
+    let last = last_lines(&path, 1).unwrap_or_default();
+    let why = last.first().map(|line| format!(": {line}")).unwrap_or_default();
+    Err(CliError::failed(format!("the daemon did not start{why}"))
+        .hint(format!("its log is {}", screen.path(&path))))
+}
+
+fn stop(args: &StopDaemon, setup: &Setup) -> Result<(), CliError> {
+    let paths = setup.paths()?;
+    let told_io = |error: io::Error| CliError::io("stop the daemon", &error);
+    let Some(pid) = lock::holder(paths)? else {
+        return told(setup, "not running", None, "The daemon does not run");
+    };
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return told(setup, "stopped", None, "The daemon is stopped");
+    };
+    // What the descriptor names held the lock before it was opened; it still does, so it is no
+    // later process of the same number.
+    if lock::holder(paths)? != Some(pid) {
+        return told(setup, "stopped", None, "The daemon is stopped");
+    }
+    let send = |signal| match pidfd_send_signal(&process, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(told_io(error.into())),
+    };
+    send(Signal::TERM)?;
+    if args.now {
+        // Another signal, since two of the same kind may come as one.
+        send(Signal::INT)?;
+    }
+    let limit = Timespec {
+        tv_sec: i64::try_from(args.within.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: args.within.subsec_nanos().into(),
+    };
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))
+        .map_err(|error| told_io(error.into()))?;
+    if ended == 0 {
+        let message = format!("the daemon waits for its agents, still after {:?}", args.within);
+        return Err(CliError::new(Kind::Temporary, message)
+            .hint("it starts no more agents; `--now` stops those that run"));
+    }
+    told(setup, "stopped", None, "The daemon is stopped")
+}
+
+fn status(setup: &Setup) -> Result<(), CliError> {
+    let holder = lock::holder(setup.paths()?)?;
+    match holder {
+        Some(_) => told(setup, "running", holder, "The daemon runs"),
+        None if setup.screen().json => {
+            told(setup, "not running", None, "")?;
+            Err(CliError::silent())
+        }
+        None => {
+            told(setup, "not running", None, "The daemon does not run")?;
+            Err(CliError::silent())
+        }
+    }
+}
+
+fn told(setup: &Setup, word: &str, pid: Option<Pid>, sentence: &str) -> Result<(), CliError> {
+    let (screen, pid) = (setup.screen(), pid.map(|pid| pid.as_raw_nonzero().get()));
+    if screen.json {
+        return screen.answer(&json!({ "daemon": word, "pid": pid }));
+    }
+    match pid {
+        Some(pid) => screen.say(format!("{sentence} (process {pid}).")),
+        None => screen.say(format!("{sentence}.")),
+    }
+}
+
+fn logs(lines: usize, follow: bool, setup: &Setup) -> Result<(), CliError> {
+    let path = setup.paths()?.queue().join("daemon.log");
+    let told_io = |error| CliError::io(format_args!("read {}", path.display()), &error);
+    let screen = setup.screen();
+    let mut shown = match std::fs::metadata(&path) {
+        Ok(about) => about.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(told_io(error)),
+    };
+    if shown > 0 {
+        for line in last_lines(&path, lines).map_err(told_io)? {
+            screen.say(line)?;
+        }
+    }
+    while follow {
+        std::thread::sleep(LOOK);
+        let Ok(mut file) = std::fs::File::open(&path) else { continue };
+        let length = file.metadata().map_err(told_io)?.len();
+        if length < shown {
+            shown = 0;
+        }
+        let mut more = Vec::new();
+        file.seek(SeekFrom::Start(shown)).map_err(told_io)?;
+        file.read_to_end(&mut more).map_err(told_io)?;
+        let whole = more.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in String::from_utf8_lossy(&more[..whole]).lines() {
+            screen.say(line)?;
+        }
+        shown += u64::try_from(whole).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn last_lines(path: &Path, lines: usize) -> io::Result<Vec<String>> {
+    let text = std::fs::read(path)?;
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    let from = all.len().saturating_sub(lines);
+    Ok(all[from..].iter().map(|line| (*line).to_owned()).collect())
+}

@@ -1,0 +1,57 @@
+//! The daemon's log file, which does not grow for ever.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The size at which a new file is begun.
+const MOST: u64 = 4 * 1024 * 1024;
+
+/// How many old files are kept.
+const KEPT: u32 = 3;
+
+/// The log: `daemon.log`, and before it `daemon.log.1` to `daemon.log.3`.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl Log {
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let file = Mutex::new(append(&path)?);
+        Ok(Self { path, file })
+    }
+
+    /// Adds a line. What cannot be written is lost: the queue goes on.
+    pub(super) fn line(&self, line: &str) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.metadata().is_ok_and(|about| about.len() > MOST)
+            && let Ok(next) = self.rotate()
+        {
+            *file = next;
+        }
+        let _ = file.write_all(format!("{line}\n").as_bytes());
+    }
+
+    fn rotate(&self) -> io::Result<File> {
+        for number in (1..KEPT).rev() {
+            let _ = fs::rename(old(&self.path, number), old(&self.path, number + 1));
+        }
+        fs::rename(&self.path, old(&self.path, 1))?;
+        append(&self.path)
+    }
+}
+
+fn old(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+/// The file, to be added to.
+pub(super) fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}

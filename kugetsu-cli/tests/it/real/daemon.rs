@@ -1,0 +1,168 @@
+//! The daemon, with the real opencode: what is queued is carried out, whatever happens to it.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
+
+use super::house::{House, issue, until_dead};
+
+/// A daemon in the foreground, whose every line can be heard.
+struct Daemon {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Daemon {
+    async fn start(house: &House) -> Self {
+        let mut child = house.kugetsu(&["queue-daemon", "run"]).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut daemon = Self { child, lines };
+        daemon.hear("carries out what is queued", 1).await;
+        daemon
+    }
+
+    /// Listens until this has been said so many times.
+    async fn hear(&mut self, what: &str, mut times: usize) {
+        let mut heard = String::new();
+        while times > 0 {
+            let line = self.lines.next_line().await.unwrap();
+            let line = line.unwrap_or_else(|| panic!("no {what:?} in:\n{heard}"));
+            times -= usize::from(line.contains(what));
+            heard.push_str(&line);
+            heard.push('\n');
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    async fn ended(mut self) -> Option<i32> {
+        while let Ok(Some(_)) = self.lines.next_line().await {}
+        self.child.wait().await.unwrap().code()
+    }
+}
+
+async fn enqueue(house: &House, number: u64, script: &str) -> String {
+    let ran = house.run(&["queue", "enqueue", &issue(number), script]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout.trim().to_owned()
+}
+
+async fn task(house: &House, id: &str) -> Value {
+    let ran = house.run(&["queue", "show", "--json", id]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+fn outcome(task: &Value) -> &str {
+    task["state"]["outcome"]["outcome"].as_str().unwrap_or("none")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_tasks_with_the_limit_3_are_all_completed_and_sigterm_drains() {
+    let house = House::new().await;
+    let mut daemon = Daemon::start(&house).await;
+    let mut tasks = Vec::new();
+    for number in 1..=6 {
+        tasks.push(enqueue(&house, number, "MODEL: gate go\nMODEL: say done").await);
+    }
+    house.model.wait_for_in_flight(3).await;
+    house.model.open("go");
+    daemon.hear("completed", 6).await;
+    for id in &tasks {
+        let task = task(&house, id).await;
+        assert_eq!(outcome(&task), "completed", "{task}");
+        assert_eq!(task["attempts"].as_array().unwrap().len(), 1, "{task}");
+    }
+    assert_eq!(house.model.most_in_flight(), 3);
+    let running = enqueue(&house, 7, "MODEL: gate later\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    daemon.signal(Signal::TERM);
+    daemon.hear("starting no more agents", 1).await;
+    let waiting = enqueue(&house, 8, "MODEL: say done").await;
+    house.model.open("later");
+    assert_eq!(daemon.ended().await, Some(0));
+    assert_eq!(outcome(&task(&house, &running).await), "completed");
+    assert_eq!(task(&house, &waiting).await["state"]["state"], "pending");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_killed_with_9_loses_nothing_and_the_next_one_ends_it() {
+    let house = House::new().await;
+    let daemon = Daemon::start(&house).await;
+    let id = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    let run = house.processes(daemon.child.id());
+    assert!(!run.is_empty());
+    daemon.signal(Signal::KILL);
+    daemon.ended().await;
+    until_dead(&run, 10);
+    let mut next = Daemon::start(&house).await;
+    house.model.open("go");
+    next.hear("completed", 1).await;
+    let task = task(&house, &id).await;
+    assert_eq!(outcome(&task), "completed", "{task}");
+    assert_eq!(task["attempts"].as_array().unwrap().len(), 2, "{task}");
+    next.signal(Signal::TERM);
+    assert_eq!(next.ended().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_gives_the_task_back_which_costs_no_attempt() {
+    let house = House::new().await;
+    let mut daemon = Daemon::start(&house).await;
+    let id = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    daemon.signal(Signal::TERM);
+    daemon.hear("starting no more agents", 1).await;
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().await, Some(0));
+    until_dead(&house.processes(None), 10);
+    let task = task(&house, &id).await;
+    assert_eq!(task["state"]["state"], "pending", "{task}");
+    assert_eq!(task["attempts"][0]["end"]["end"], "released", "{task}");
+}
+
+/// Stops the daemon that was started in the background, however the test ends.
+struct Stopped<'a>(&'a House);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        let mut stop = self.0.kugetsu(&["queue-daemon", "stop", "--now"]).into_std();
+        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_is_started_once_shown_and_stopped() {
+    let house = House::new().await;
+    let _stopped = Stopped(&house);
+    let status = house.run(&["queue-daemon", "status"]).await;
+    assert_eq!(status.code, Some(1), "{status:?}");
+    let started = house.run(&["queue-daemon", "start"]).await;
+    assert_eq!(started.code, Some(0), "{started:?}");
+    let again = house.run(&["queue-daemon", "start"]).await;
+    assert!(again.stdout.contains("already"), "{again:?}");
+    let second = house.run(&["queue-daemon", "run"]).await;
+    assert_eq!(second.code, Some(2), "{second:?}");
+    let status = house.run(&["queue-daemon", "status"]).await;
+    assert_eq!(status.code, Some(0), "{status:?}");
+    let detached = house.run(&["start", "--detach", &issue(1), "MODEL: say done"]).await;
+    assert_eq!(detached.code, Some(0), "{detached:?}");
+    assert!(!detached.stderr.contains("does not run"), "{detached:?}");
+    let stopped = house.run(&["queue-daemon", "stop"]).await;
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+    let status = house.run(&["queue-daemon", "status", "--json"]).await;
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert_eq!(status.stdout.trim(), r#"{"daemon":"not running","pid":null}"#);
+    let logs = house.run(&["queue-daemon", "logs"]).await;
+    assert!(logs.stdout.contains("carries out what is queued"), "{logs:?}");
+    assert!(logs.stdout.contains("has ended"), "{logs:?}");
+    let stopped = house.run(&["queue-daemon", "stop"]).await;
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+}

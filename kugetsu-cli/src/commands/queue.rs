@@ -192,7 +192,7 @@ async fn retry(id: TaskId, setup: &Setup) -> Result<(), CliError> {
 pub(super) fn settled(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Completed { report } => {
-            format!("completed ({})", time::counted(report.commits.into(), "commit"),)
+            format!("completed ({})", time::counted(report.commits.into(), "commit"))
         }
         Outcome::Error { failure } => format!("error: {}", escape::line(&failure.reason)),
         Outcome::Cancelled => "cancelled".into(),

@@ -62,7 +62,7 @@ type Trouble = Arc<dyn Fn(ServeError) + Send + Sync>;
 /// What there is to do next.
 enum Next {
     /// This task, which was claimed, with its slots.
-    Work(Task, Vec<Slot>),
+    Work(Box<Task>, Vec<Slot>),
     /// Nothing before this time, unless a task is changed.
     Wait(Tick),
 }
@@ -103,7 +103,7 @@ impl Engine {
             changes.mark_unchanged();
             let until = match self.next(role, shutdown).await {
                 Ok(Next::Work(task, slots)) => {
-                    let work = self.clone().work(task, slots, shutdown.clone(), trouble.clone());
+                    let work = self.clone().work(*task, slots, shutdown.clone(), trouble.clone());
                     running.spawn(work);
                     continue;
                 }
@@ -157,7 +157,7 @@ impl Engine {
             slots.push(place.clone());
             let ttl = self.line.limits.lease;
             if let Some(claimed) = queue.claim_this(&task, &self.worker, ttl).await? {
-                return Ok(Next::Work(claimed, slots));
+                return Ok(Next::Work(Box::new(claimed), slots));
             }
         }
         Ok(Next::Wait(self.line.clock.tick().plus(BLOCKED)))

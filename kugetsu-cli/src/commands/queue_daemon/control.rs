@@ -1,5 +1,6 @@
 //! Starting the daemon, stopping it, and looking at it.
 
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -111,17 +112,11 @@ fn stop(args: &StopDaemon, setup: &Setup) -> Result<(), CliError> {
 
 fn status(setup: &Setup) -> Result<(), CliError> {
     let holder = lock::holder(setup.paths()?)?;
-    match holder {
-        Some(_) => told(setup, "running", holder, "The daemon runs"),
-        None if setup.screen().json => {
-            told(setup, "not running", None, "")?;
-            Err(CliError::silent())
-        }
-        None => {
-            told(setup, "not running", None, "The daemon does not run")?;
-            Err(CliError::silent())
-        }
+    if holder.is_some() {
+        return told(setup, "running", holder, "The daemon runs");
     }
+    told(setup, "not running", None, "The daemon does not run")?;
+    Err(CliError::silent())
 }
 
 fn told(setup: &Setup, word: &str, pid: Option<Pid>, sentence: &str) -> Result<(), CliError> {
@@ -138,22 +133,27 @@ fn told(setup: &Setup, word: &str, pid: Option<Pid>, sentence: &str) -> Result<(
 fn logs(lines: usize, follow: bool, setup: &Setup) -> Result<(), CliError> {
     let path = setup.paths()?.queue().join("daemon.log");
     let told_io = |error| CliError::io(format_args!("read {}", path.display()), &error);
-    let screen = setup.screen();
-    let mut shown = match std::fs::metadata(&path) {
+    let shown = match std::fs::metadata(&path) {
         Ok(about) => about.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(told_io(error)),
     };
     if shown > 0 {
         for line in last_lines(&path, lines).map_err(told_io)? {
-            screen.say(line)?;
+            setup.screen().say(line)?;
         }
     }
-    while follow {
+    if follow { added(&path, shown, setup) } else { Ok(()) }
+}
+
+/// Shows what is added to the log after its first `shown` bytes, until the command is ended.
+fn added(path: &Path, mut shown: u64, setup: &Setup) -> Result<(), CliError> {
+    let told_io = |error| CliError::io(format_args!("read {}", path.display()), &error);
+    loop {
         std::thread::sleep(LOOK);
-        let Ok(mut file) = std::fs::File::open(&path) else { continue };
-        let length = file.metadata().map_err(told_io)?.len();
-        if length < shown {
+        let Ok(mut file) = File::open(path) else { continue };
+        if file.metadata().map_err(told_io)?.len() < shown {
+            // A new one was begun.
             shown = 0;
         }
         let mut more = Vec::new();
@@ -161,11 +161,10 @@ fn logs(lines: usize, follow: bool, setup: &Setup) -> Result<(), CliError> {
         file.read_to_end(&mut more).map_err(told_io)?;
         let whole = more.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in String::from_utf8_lossy(&more[..whole]).lines() {
-            screen.say(line)?;
+            setup.screen().say(line)?;
         }
         shown += u64::try_from(whole).unwrap_or_default();
     }
-    Ok(())
 }
 
 fn last_lines(path: &Path, lines: usize) -> io::Result<Vec<String>> {

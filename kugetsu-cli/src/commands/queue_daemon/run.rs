@@ -8,6 +8,7 @@ use std::time::Duration;
 use kugetsu_core::{Event, Happening};
 use kugetsu_queue::{Follower, Shutdown};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::lock::{self, Lock};
@@ -72,7 +73,9 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
         voice.say(&recovered.to_string());
     }
     let events = engine.events().follow(engine.events().end().await?);
-    let telling = AbortOnDropHandle::new(tokio::spawn(tell(events, Arc::clone(&voice))));
+    let served = CancellationToken::new();
+    let telling = tell(events, Arc::clone(&voice), served.clone());
+    let telling = AbortOnDropHandle::new(tokio::spawn(telling));
     let pid = std::process::id();
     voice.say(&format!("process {pid} carries out what is queued"));
     setup.screen().say(READY)?;
@@ -81,9 +84,8 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
         move |error: kugetsu_queue::ServeError| voice.say(&format!("trouble: {error}"))
     };
     engine.serve(shutdown, trouble).await;
-    // What was told last is in the log within this time, or it is not told here.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    drop(telling);
+    served.cancel();
+    let _ = telling.await;
     voice.say(&format!("process {pid} has ended"));
     Ok(())
 }
@@ -110,18 +112,28 @@ fn listen(shutdown: Shutdown, voice: Arc<Voice>) -> Result<AbortOnDropHandle<()>
     })))
 }
 
-async fn tell(mut events: Follower, voice: Arc<Voice>) {
+/// Tells what happens until all is `served`, and then the rest.
+async fn tell(mut events: Follower, voice: Arc<Voice>, served: CancellationToken) {
     loop {
-        match events.next().await {
-            Ok(events) => {
-                for (_, event) in events {
-                    if let Some(line) = line(&event) {
-                        voice.say(&line);
-                    }
+        let heard = tokio::select! {
+            biased;
+            heard = events.next() => heard,
+            () = served.cancelled() => match events.ready().await {
+                Ok(rest) if rest.is_empty() => return,
+                rest => rest,
+            },
+        };
+        match heard {
+            Ok(heard) => {
+                for line in heard.iter().filter_map(|(_, event)| line(event)) {
+                    voice.say(&line);
                 }
             }
             Err(error) => {
                 voice.say(&format!("trouble: {error}"));
+                if served.is_cancelled() {
+                    return;
+                }
                 tokio::time::sleep(Duration::from_mins(1)).await;
             }
         }

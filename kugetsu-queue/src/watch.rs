@@ -74,7 +74,8 @@ impl WatchedStore {
 
     /// Follows the log from after `cursor`. It misses nothing that is in the log, whoever wrote it.
     pub fn follow(&self, cursor: Cursor) -> Follower {
-        Follower { store: Arc::clone(&self.inner), written: self.written.subscribe(), cursor }
+        let (store, written) = (Arc::clone(&self.inner), self.written.subscribe());
+        Follower { store, written, cursor, look: FALLBACK }
     }
 
     /// The cursor of the log's end.
@@ -89,11 +90,20 @@ pub struct Follower {
     store: Arc<dyn TaskStore>,
     written: watch::Receiver<()>,
     cursor: Cursor,
+    look: Duration,
 }
 
 impl Follower {
+    /// Looks this often for events of other processes that nothing tells of; every second unless
+    /// set. A process that [serves](crate::Engine::serve) with a bell is told of all changes of tasks.
+    pub fn with_look(mut self, look: Duration) -> Self {
+        self.look = look;
+        self
+    }
+
     /// The next events, at least one. Waits until there are some: those written in this process
-    /// wake it, those of other processes are found within a second. May be dropped at any time.
+    /// wake it, those of other processes are found within a second, unless it
+    /// [looks](Self::with_look) less often. May be dropped at any time.
     pub async fn next(&mut self) -> Result<Vec<(Cursor, Event)>, StoreError> {
         loop {
             self.written.mark_unchanged();
@@ -101,7 +111,7 @@ impl Follower {
             if !events.is_empty() {
                 return Ok(events);
             }
-            let _ = tokio::time::timeout(FALLBACK, self.written.changed()).await;
+            let _ = tokio::time::timeout(self.look, self.written.changed()).await;
         }
     }
 

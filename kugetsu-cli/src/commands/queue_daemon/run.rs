@@ -21,6 +21,9 @@ use crate::setup::Setup;
 /// What the daemon says when it is ready, and whoever starts it waits for.
 pub(super) const READY: &str = "ready";
 
+/// How often the log is looked at for what no bell has told of.
+const LOOK: Duration = Duration::from_mins(1);
+
 /// Where the daemon tells what it does: in its log and, unless it has left it, on the terminal.
 struct Voice {
     log: Log,
@@ -72,7 +75,7 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     for recovered in engine.recover().await? {
         voice.say(&recovered.to_string());
     }
-    let events = engine.events().follow(engine.events().end().await?);
+    let events = engine.events().follow(engine.events().end().await?).with_look(LOOK);
     let served = CancellationToken::new();
     let telling = tell(events, Arc::clone(&voice), served.clone());
     let telling = AbortOnDropHandle::new(tokio::spawn(telling));

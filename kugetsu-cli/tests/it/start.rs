@@ -186,6 +186,55 @@ fn detaching_queues_the_task_and_says_whether_anybody_will_carry_it_out() {
 }
 
 #[test]
+fn a_message_is_given_once() {
+    let desk = initialised();
+    std::fs::write(desk.path("home/message.txt"), "MODEL: say hello").unwrap();
+    let url = "https://example.com/acme/widgets/pulls/3";
+    let file = ["--message-file", "message.txt"];
+    let seen = desk.transcript(&[
+        &["start", ISSUE],
+        &["start", ISSUE, "go", file[0], file[1]],
+        &["start", ISSUE, "go", url, file[0], file[1]],
+        &["start", ISSUE, url, "--message-file", "nowhere.txt"],
+        &["continue", ISSUE, "go", file[0], file[1]],
+    ]);
+    desk.assert("message-once", &seen);
+    assert!(desk.agent.runs().is_empty());
+    desk.run(&["start", ISSUE, url, file[0], file[1]]).done();
+    let list = desk.run(&["list", "--json"]).json();
+    assert_eq!(list["sessions"].as_array().unwrap().last().unwrap()["pr"], url);
+}
+
+#[test]
+fn commits_that_are_nowhere_else_can_be_fetched_as_the_hint_says() {
+    let desk = initialised();
+    let done = desk.run(&["start", ISSUE, "MODEL: write a.txt one ;; commit add a"]).done();
+    let hint = done.err.lines().find_map(|line| line.strip_prefix("hint: fetch it with `"));
+    let hint = hint.unwrap().strip_suffix('`').unwrap();
+    let words: Vec<&str> = hint.split(' ').collect();
+    let origin = desk.path("origin");
+    let fetch =
+        std::process::Command::new(words[0]).args(&words[1..]).current_dir(&origin).output();
+    assert!(fetch.unwrap().status.success(), "{hint}");
+    let fetched = std::fs::read_to_string(origin.join(".git/FETCH_HEAD")).unwrap();
+    assert!(fetched.contains("fix/issue-7"), "{fetched}");
+
+    let done = desk.run(&["start", "example.com/acme/widgets#8", "MODEL: say nothing to do"]);
+    assert!(!done.done().err.contains("git fetch"));
+}
+
+#[test]
+fn a_bar_is_drawn_so_that_what_is_echoed_is_drawn_over() {
+    let desk = initialised();
+    let live = Terminals { error: true, ..Terminals::default() };
+    let ran = desk.run_with(&["start", ISSUE, "MODEL: say hello"], b"", live).done();
+    assert!(ran.err.contains("⠋ "), "{}", ran.shown());
+    for bar in ran.err.split("\r\x1b[2K").filter(|drawn| drawn.contains("⠋ ")) {
+        assert!(bar.ends_with('\r'), "{bar:?}");
+    }
+}
+
+#[test]
 fn an_empty_message_is_refused() {
     let desk = initialised();
     let seen = desk.transcript(&[

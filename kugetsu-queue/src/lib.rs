@@ -36,8 +36,8 @@
 //! which. `Err` means that nothing was started, or that its end is not known. What happens meanwhile
 //! is read from the event log with [`WatchedStore::follow`].
 //!
-//! Today the engine works in the foreground: whoever calls `start` waits, and one attempt is made.
-//! A daemon that works off the queue stands on the same line, later.
+//! `start` works in the foreground: whoever calls it waits, and one attempt is made.
+//! [`Engine::serve`] carries out what is queued, on the same line, and repeats what fails.
 
 #![warn(missing_docs, unreachable_pub)]
 

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -134,10 +134,14 @@ pub(crate) fn head(repository: &Repository, entry: &Path) -> Option<Oid> {
 
 /// The branch that an entry's HEAD is on; `HEAD` if it is on none.
 pub(crate) fn branch(entry: &Path) -> Option<String> {
+    let name = on(entry)?;
+    Some(name.strip_prefix("refs/heads/").map_or_else(|| name.clone(), str::to_owned))
+}
+
+/// The full name of the reference that an entry's HEAD is on; `HEAD` if it is on none.
+pub(crate) fn on(entry: &Path) -> Option<String> {
     let text = String::from_utf8(read_file(&entry.join("HEAD")).ok()??).ok()?;
-    let Some(name) = text.trim().strip_prefix("ref:") else { return Some("HEAD".into()) };
-    let name = name.trim();
-    Some(name.strip_prefix("refs/heads/").unwrap_or(name).to_owned())
+    Some(text.trim().strip_prefix("ref:").unwrap_or("HEAD").trim().to_owned())
 }
 
 /// The worktree that an entry says it belongs to.
@@ -152,6 +156,8 @@ pub(crate) fn place(entry: &Path) -> io::Result<Option<PathBuf>> {
 pub(crate) enum Link {
     Missing,
     To(PathBuf),
+    /// A file that leads nowhere.
+    Garbled,
     /// A directory, a symbolic link or something else that git did not put there.
     Other,
 }
@@ -174,7 +180,7 @@ pub(crate) fn read_link(tree: &Path) -> io::Result<Link> {
             let relative = target.is_relative().then(|| tree.join(&target).canonicalize().ok());
             Link::To(relative.flatten().unwrap_or(target))
         }
-        None => Link::Other,
+        None => Link::Garbled,
     })
 }
 
@@ -183,7 +189,24 @@ fn line(before: &[u8], path: &Path) -> Vec<u8> {
 }
 
 /// The file's content; `None` if there is none, if it is empty, or if it is no plain file.
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open_file(path)? else { return Ok(None) };
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text)?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// The end of a file that may be long; `None` as with [`read_file`].
+pub(crate) fn read_end(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open_file(path)? else { return Ok(None) };
+    let length = file.metadata()?.len();
+    file.seek(io::SeekFrom::Start(length.saturating_sub(LONGEST)))?;
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text)?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+fn open_file(path: &Path) -> io::Result<Option<File>> {
     // The nonblocking flag keeps a pipe that somebody put there from holding us.
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
@@ -193,17 +216,12 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if !file.metadata()?.is_file() {
-        return Ok(None);
-    }
-    let mut text = Vec::new();
-    file.take(LONGEST).read_to_end(&mut text)?;
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Writes a whole file beside and renames it into place, so that no link is followed and no half
 /// file is ever seen.
-fn put(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn put(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".kugetsu");
     let new = path.with_file_name(name);

@@ -1,4 +1,4 @@
-//! What state a worktree is in. Nothing is changed, and nothing configured is run.
+//! What state a worktree is in. Nothing of it is changed, and nothing configured is run.
 
 use git2::{Oid, Repository, RepositoryOpenFlags, StatusOptions};
 use kugetsu_core::{IssueRef, WorktreeError, WorktreeStatus};
@@ -6,6 +6,8 @@ use kugetsu_core::{IssueRef, WorktreeError, WorktreeStatus};
 use crate::clone::{self, REMOTE};
 use crate::entry::{self, Record};
 use crate::fault::Doing;
+use crate::last;
+use crate::lock::Lock;
 use crate::prepare::worktree;
 use crate::site::{Roots, Site};
 use crate::standing::{Standing, in_the_way, standing};
@@ -25,7 +27,17 @@ pub(crate) fn inspect(
             path: site.tree.clone(),
             why: "git's record of this worktree is gone; preparing it makes it again".into(),
         }),
-        Standing::Worktree => status(&site).map(Some),
+        Standing::Worktree => {
+            let status = status(&site)?;
+            // Somebody who has the lock notes it too, or removes the worktree.
+            if let Ok(Some(lock)) = Lock::at_once(&site.lock())
+                && let Ok(Standing::Worktree) = standing(&site)
+            {
+                // What was noted before stays good if this cannot be.
+                let _ = last::note(&lock, &site);
+            }
+            Ok(Some(status))
+        }
     }
 }
 
@@ -43,6 +55,7 @@ pub(crate) fn status(site: &Site) -> Result<WorktreeStatus, WorktreeError> {
             why: "git's record of this worktree is damaged; preparing it mends it".into(),
         });
     }
+    last::check(&repository, site)?;
     let mut status = WorktreeStatus::new(worktree(site));
     status.dirty = dirty(&repository).doing(doing)?;
     let record = Record::read(&entry);

@@ -36,6 +36,7 @@ mod entry;
 mod fault;
 mod git;
 mod inspect;
+mod last;
 mod list;
 mod lock;
 mod prepare;

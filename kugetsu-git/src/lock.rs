@@ -44,6 +44,24 @@ impl Lock {
         }
     }
 
+    /// The lock, if its file is there and nobody has it.
+    pub(crate) fn at_once(path: &Path) -> io::Result<Option<Self>> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        let ours = file.metadata()?;
+        let there = fs::symlink_metadata(path);
+        let same = there.is_ok_and(|it| it.ino() == ours.ino() && it.dev() == ours.dev());
+        Ok(same.then(|| Self { file, path: path.to_owned() }))
+    }
+
     /// Its open file. Given to a child, the lock is held until the child is gone too.
     pub(crate) fn share(&self) -> io::Result<File> {
         self.file.try_clone()

@@ -13,6 +13,7 @@ use crate::clone::{self, REMOTE};
 use crate::delete::delete;
 use crate::entry::{self, Record};
 use crate::fault::{Doing, backend};
+use crate::last;
 use crate::lock::Lock;
 use crate::provider::GitWorktrees;
 use crate::scratch::{References, Scratch, make_directory};
@@ -76,14 +77,16 @@ pub(crate) fn lock(site: &Site) -> Result<Lock, WorktreeError> {
 }
 
 /// The worktree that is there, with its administration complete.
-fn find(_held: &Lock, site: &Site) -> Result<Option<Worktree>, WorktreeError> {
+fn find(held: &Lock, site: &Site) -> Result<Option<Worktree>, WorktreeError> {
     sweep(site)?;
     stale::sweep(site);
     match standing(site)? {
         Standing::Worktree => {
+            last::restore(&clone::open(&site.clone)?, site)?;
             entry::mend(site)?;
             entry::write_link(site, &site.tree)
                 .doing(|| format!("write {}", site.tree.join(".git").display()))?;
+            last::note(held, site)?;
             Ok(Some(worktree(site)))
         }
         Standing::Replaced(why) => Err(in_the_way(&site.tree, &why)),
@@ -121,8 +124,14 @@ fn plan(
     refreshed: Result<(), WorktreeError>,
 ) -> Result<Plan, WorktreeError> {
     let branch = site.branch();
-    let repository = match (refreshed, clone::open(&site.clone)) {
-        (Ok(()), repository) => repository?,
+    let opened = clone::open(&site.clone);
+    let restored = opened.as_ref().map_or(Ok(()), |repository| last::restore(repository, site));
+    let repository = match (refreshed, opened) {
+        (Ok(()), repository) => {
+            let repository = repository?;
+            restored?;
+            repository
+        }
         // Without the remote there is still the branch, with all that was done on it.
         (Err(_), Ok(repository)) if clone::commit_at(&repository, &branch)?.is_some() => repository,
         (Err(error), _) => return Err(error),
@@ -234,17 +243,16 @@ fn rescue(repository: &Repository, site: &Site) -> Result<(), git2::Error> {
     if repository.find_commit(commit).is_err() {
         return Ok(());
     }
-    let name = format!("refs/kugetsu/rescue/{}/{commit}", site.stem);
-    repository.reference(&name, commit, true, "kugetsu: the worktree's directory is gone")?;
-    Ok(())
+    last::keep(repository, site, commit)
 }
 
 /// Puts what was made into its place: first the administration, which git is told to leave alone,
 /// then the files.
-fn finish(_held: &Lock, site: &Site, plan: &Plan) -> Result<Worktree, WorktreeError> {
+fn finish(held: &Lock, site: &Site, plan: &Plan) -> Result<Worktree, WorktreeError> {
     let (entry, new_tree) = (site.entry(), site.new_tree());
     if plan.checkout.is_none() {
         adopt(site, plan.commit)?;
+        last::note(held, site)?;
         return Ok(worktree(site));
     }
     let doing = || format!("put the worktree of {} into its place", site.issue);
@@ -258,6 +266,7 @@ fn finish(_held: &Lock, site: &Site, plan: &Plan) -> Result<Worktree, WorktreeEr
         });
     }
     entry::unlock(&entry).doing(doing)?;
+    last::note(held, site)?;
     Ok(worktree(site).with_created(true))
 }
 

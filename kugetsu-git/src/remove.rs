@@ -12,6 +12,7 @@ use crate::delete::delete;
 use crate::entry::{self, Record};
 use crate::fault::Doing;
 use crate::inspect::{status, unpushed};
+use crate::last;
 use crate::prepare::{lock, sweep};
 use crate::scratch::make_directory;
 use crate::site::{Roots, Site};
@@ -23,7 +24,10 @@ pub(crate) fn remove(
     issue: &IssueRef,
     unsaved: Unsaved,
 ) -> Result<(), WorktreeError> {
-    let Some(roots) = roots.there()? else { return Ok(()) };
+    if fs::symlink_metadata(&roots.worktrees).is_err() {
+        return Ok(());
+    }
+    let roots = roots.make()?;
     let site = Site::new(&roots, issue);
     let lock = lock(&site)?;
     sweep(&site)?;
@@ -40,6 +44,8 @@ pub(crate) fn remove(
         // From here on it is not there; what is left is swept by the next prepare or remove.
         fs::rename(&site.tree, site.old_tree()).doing(doing)?;
     }
+    // Before the branch: a crash in between must not have the next prepare make it again.
+    last::forget(&site).doing(doing)?;
     delete(&site.entry()).doing(doing)?;
     if let Some(repository) = &repository
         && (work.saved || unsaved == Unsaved::Discard)
@@ -72,7 +78,12 @@ fn may_go(
 ) -> Result<Work, WorktreeError> {
     let doing = || format!("inspect {}", site.tree.display());
     let commits = |repository: &Repository| unpushed(repository, site).doing(doing);
-    match (standing(site)?, unsaved) {
+    let standing = standing(site)?;
+    let ours = matches!(standing, Standing::Worktree | Standing::Tree | Standing::Entry);
+    if let Some(repository) = repository.filter(|_| ours && unsaved == Unsaved::Keep) {
+        last::restore(repository, site)?;
+    }
+    match (standing, unsaved) {
         (Standing::Foreign(path, _), _)
             if path == site.tree && fs::symlink_metadata(site.entry()).is_err() =>
         {
@@ -102,6 +113,7 @@ fn may_go(
         }
         (Standing::Worktree, Unsaved::Keep) => {
             entry::mend(site)?;
+            entry::write_link(site, &site.tree).doing(doing)?;
             keep(site)
         }
     }

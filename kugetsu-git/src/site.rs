@@ -86,6 +86,11 @@ impl Site {
         self.worktrees.join(format!(".{}.lock", self.stem))
     }
 
+    /// Where the worktree was last seen.
+    pub(crate) fn last(&self) -> PathBuf {
+        self.worktrees.join(format!(".{}.last", self.stem))
+    }
+
     /// The worktree while it is made.
     pub(crate) fn new_tree(&self) -> PathBuf {
         self.worktrees.join(format!(".{}.new", self.stem))

@@ -59,9 +59,11 @@ fn look(site: &Site) -> io::Result<Standing> {
             Standing::Worktree
         }
         (Link::To(target), false) if target == entry => Standing::Tree,
-        (Link::Missing, true) => Standing::Worktree,
+        // Whatever was written over the link: we know where it has to lead.
+        (Link::Missing | Link::Garbled, true) => Standing::Worktree,
         (Link::Missing, false) if is_empty(&site.tree)? => Standing::Nothing,
         (Link::Missing, false) => foreign(site, "it is no worktree of git's"),
+        (Link::To(target), true) if !belongs(site, &target) => Standing::Worktree,
         (Link::To(target), true) => {
             Standing::Replaced(format!("its .git leads to {}", target.display()))
         }
@@ -69,6 +71,7 @@ fn look(site: &Site) -> io::Result<Standing> {
         (Link::To(target), false) => {
             foreign(site, &format!("its .git leads to {}", target.display()))
         }
+        (Link::Garbled, false) => foreign(site, "its .git is no link of git's"),
         (Link::Other, false) => foreign(site, "it is a repository of its own"),
     })
 }
@@ -93,6 +96,11 @@ fn was_ours(site: &Site, target: &Path) -> bool {
     fs::symlink_metadata(target).is_err()
         && tail(target) == tail(&entry)
         && Record::read(&entry).is_some_and(|record| record.issue == site.issue)
+}
+
+/// Whether another repository takes this directory for a worktree of its own.
+fn belongs(site: &Site, entry: &Path) -> bool {
+    entry::place(entry).is_ok_and(|place| place.is_some_and(|place| place == site.tree))
 }
 
 fn points_to(tree: &Path, entry: &Path) -> bool {

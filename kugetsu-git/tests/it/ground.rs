@@ -79,7 +79,7 @@ impl Ground {
             for entry in fs::read_dir(directory).into_iter().flatten() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 let kind = Path::new(&name).extension().unwrap_or_default();
-                let hidden = name.starts_with('.') && kind != "lock";
+                let hidden = name.starts_with('.') && kind != "lock" && kind != "last";
                 if hidden || kind == "new" || (name.starts_with("git.example") && kind == "git") {
                     names.push(name);
                 }

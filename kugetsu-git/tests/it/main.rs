@@ -6,6 +6,7 @@ mod damage;
 mod ground;
 mod hostile;
 mod inspect;
+mod last;
 mod prepare;
 mod remote;
 mod remove;

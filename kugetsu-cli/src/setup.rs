@@ -224,6 +224,7 @@ impl Setup {
         let config = OpencodeConfig::new(place.state("opencode"))
             .with_program(program)
             .with_engine(engine)
+            .with_project_config(place.setting("trust_project_config") == Some("yes"))
             .with_rules(rules)
             .with_environment(environment);
         let runner = OpencodeRunner::new(config)?;

@@ -67,6 +67,7 @@ mod solo;
 mod spawn;
 mod state;
 mod tree;
+mod untrusted;
 mod wire;
 
 pub use config::{Engine, Environment, Limits, OpencodeConfig};

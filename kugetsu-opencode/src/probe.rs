@@ -1,12 +1,14 @@
 //! Which opencode there is, and whether it could run now.
 
 use std::env;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentInfo};
+use tokio::io::AsyncReadExt as _;
 
 use crate::quirks;
 
@@ -15,6 +17,9 @@ const INSTALL: &str = "install it with `npm install -g opencode-ai` or from http
                        or say where it is";
 /// A first start after an installation reads much from the disk.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest answer to the question for its version, in bytes, that is listened to.
+const LONGEST: u64 = 4096;
 
 /// Finds the program: a path as it is, a name on `PATH`.
 pub(crate) fn find(program: &Path) -> Result<PathBuf, AgentError> {
@@ -40,23 +45,38 @@ pub(crate) fn find(program: &Path) -> Result<PathBuf, AgentError> {
 /// Asks the program for its version.
 pub(crate) async fn version(program: &Path) -> Result<String, AgentError> {
     let missing = |why: String| AgentError::Missing { program: program.display().to_string(), why };
-    let asked = tokio::process::Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(output)) => output,
+    let (said, succeeded) = match tokio::time::timeout(PATIENCE, ask(program)).await {
+        Ok(Ok(told)) => told,
         Ok(Err(error)) => return Err(missing(format!("it could not be started: {error}"))),
         Err(_) => return Err(missing("it did not tell its version in time".into())),
     };
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&said);
     let version = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    if output.status.success() && parsed(version).is_some() {
+    if succeeded && parsed(version).is_some() {
         return Ok(version.trim_start_matches('v').to_owned());
     }
+    let version: String = version.chars().take(80).collect();
     Err(missing(format!("it does not seem to be opencode: it told {version:?} as its version")))
+}
+
+/// What the program says when it is asked, as far as a version can be long, and whether it ended
+/// well. One that says more is killed.
+async fn ask(program: &Path) -> io::Result<(Vec<u8>, bool)> {
+    let mut child = tokio::process::Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(LONGEST).read_to_end(&mut said).await?;
+    }
+    if said.len() as u64 == LONGEST {
+        return Ok((said, false));
+    }
+    Ok((said, child.wait().await?.success()))
 }
 
 /// What there is, and what is the matter with it.

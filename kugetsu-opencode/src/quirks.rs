@@ -31,6 +31,17 @@ pub(crate) const QUIET: [(&str, &str); 2] =
 /// (1.18.33)
 pub(crate) const NO_PROJECT_CONFIG: (&str, &str) = ("OPENCODE_DISABLE_PROJECT_CONFIG", "1");
 
+/// In spite of that, a second reader of settings inside opencode loads what is in these, from the
+/// directory up to its repository's root, and without a repository up to the root of all.
+/// (1.18.33)
+pub(crate) const PLUGIN_DIRECTORIES: [&str; 2] = [".opencode/plugin", ".opencode/plugins"];
+
+/// And what these name under `plugin` or `plugins`, escapes such as `\u0070` and all; their
+/// `mcp`, `lsp`, `formatter`, `provider` and `.opencode/tool` were not seen to start anything.
+/// (1.18.33)
+pub(crate) const PROJECT_CONFIGS: [&str; 4] =
+    ["opencode.json", "opencode.jsonc", ".opencode/opencode.json", ".opencode/opencode.jsonc"];
+
 /// Where the database is; everything else, such as the user's keys, stays where it is. (1.18.33)
 pub(crate) const DATABASE: &str = "OPENCODE_DB";
 

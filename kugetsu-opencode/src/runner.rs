@@ -16,7 +16,7 @@ use crate::config::{Engine, OpencodeConfig};
 use crate::recovery::Ended;
 use crate::server::{Lease, Model, Pool, PostOffice};
 use crate::state::State;
-use crate::{fault, probe, run, sessions, solo};
+use crate::{fault, probe, run, solo};
 
 /// Runs opencode.
 ///
@@ -205,7 +205,7 @@ impl AgentRunner for OpencodeRunner {
 
     async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
         request.check(self.id(), self.capabilities())?;
-        let directory = sessions::real(&request.directory)?;
+        let directory = self.trusted(&request.directory)?;
         if self.config().engine == Engine::Run {
             let session = solo::session_for(self, &request, &directory).await?;
             return solo::start(self, session, directory, request).await;

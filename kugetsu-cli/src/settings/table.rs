@@ -95,6 +95,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The opencode to run: a path, or a name that is looked up on PATH.",
     ),
     setting(
+        ("trust_project_config", "KUGETSU_TRUST_PROJECT_CONFIG"),
+        Kind::OneOf(&["no", "yes"]),
+        Some("no"),
+        "Whether a repository's own settings and plugins of opencode are used. They run code as you.",
+    ),
+    setting(
         ("temp_dir", "KUGETSU_TEMP_DIR"),
         Kind::Text,
         Some("~/.local/share/opencode/tool-output"),

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kugetsu_core::agent::{AgentError, AgentSession, AgentSessions, NewAgentSession, Role};
+use kugetsu_core::error::Retry;
 use kugetsu_core::ids::AgentSessionId;
 use tokio::time::Instant;
 
@@ -21,12 +22,12 @@ use crate::config::Engine;
 use crate::rules::{self, Rule};
 use crate::runner::OpencodeRunner;
 use crate::server::{Http, HttpError, Lease, Prompt, TextPart, ToldSession};
-use crate::{environment, fault, ids, quirks};
+use crate::{environment, fault, ids, quirks, untrusted};
 
 #[async_trait]
 impl AgentSessions for OpencodeRunner {
     async fn create(&self, new: &NewAgentSession) -> Result<AgentSession, AgentError> {
-        let directory = real(&new.directory)?;
+        let directory = self.trusted(&new.directory)?;
         if self.config().engine == Engine::Run {
             return self.solo_create(new, &directory).await;
         }
@@ -38,7 +39,7 @@ impl AgentSessions for OpencodeRunner {
         from: &AgentSessionId,
         new: &NewAgentSession,
     ) -> Result<AgentSession, AgentError> {
-        let directory = real(&new.directory)?;
+        let directory = self.trusted(&new.directory)?;
         if self.config().engine == Engine::Run {
             return self.solo_fork(from, new, &directory).await;
         }
@@ -209,6 +210,19 @@ pub(crate) async fn put(http: &Http, id: &str, text: &str) -> Result<(), AgentEr
     http.put_message(id, &prompt).await.map_err(during("put a message into a session"))
 }
 
+impl OpencodeRunner {
+    /// The directory by its real name, if an agent may work in it: nothing of its own would run
+    /// inside opencode, or its repository is trusted.
+    pub(crate) fn trusted(&self, directory: &Path) -> Result<PathBuf, AgentError> {
+        let directory = real(directory)?;
+        if !self.config().project_config {
+            let home = self.config().environment.value_of("HOME").map(PathBuf::from);
+            untrusted::refuse_plugins(&directory, home.as_deref())?;
+        }
+        Ok(directory)
+    }
+}
+
 /// The directory by its real name, which is the one that opencode knows it by.
 pub(crate) fn real(directory: &Path) -> Result<PathBuf, AgentError> {
     let missing = || AgentError::WrongDirectory { wanted: directory.to_owned(), found: None };
@@ -226,9 +240,8 @@ pub(crate) fn title(new: &NewAgentSession) -> &str {
 }
 
 pub(crate) fn session_id(id: &str) -> Result<AgentSessionId, AgentError> {
-    AgentSessionId::new(id).map_err(|error| {
-        fault::backend("read a session id", kugetsu_core::error::Retry::Never, error)
-    })
+    AgentSessionId::new(id)
+        .map_err(|error| fault::backend("read a session id", Retry::Never, error))
 }
 
 pub(crate) fn during(operation: &'static str) -> impl Fn(HttpError) -> AgentError {

@@ -9,3 +9,4 @@ mod promises;
 mod server;
 mod sessions;
 mod turn;
+mod untrusted;

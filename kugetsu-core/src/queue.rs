@@ -102,9 +102,9 @@ impl TaskQueue {
         Ok(open)
     }
 
-    /// Takes the most urgent task for agents of this role that is due, if there is one. A task whose attempts are used up by
-    /// the lapsed lease is settled as an error on the way, and one that was to be cancelled is
-    /// settled as that.
+    /// Takes the most urgent task for agents of this role that is due, if there is one. A task whose
+    /// attempts are used up by the lapsed lease is settled as an error on the way, and one that was
+    /// to be cancelled is settled as that.
     pub async fn claim(
         &self,
         role: Role,

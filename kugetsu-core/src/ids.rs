@@ -74,6 +74,17 @@ uuid_id!(
     TaskId,
     "task id"
 );
+/// The namespace of the ids that are made of keys: a UUIDv4 of our own.
+const KEYS: Uuid = Uuid::from_u128(0x5a1f_7d0c_93b4_4e0e_8c52_6f3d_10be_77a9);
+
+impl TaskId {
+    /// The id of the task that was asked for under this key: always the same one, so that asking
+    /// twice is asking once. A `UUIDv5`.
+    pub fn of_key(key: &str) -> Self {
+        Self(Uuid::new_v5(&KEYS, key.as_bytes()))
+    }
+}
+
 uuid_id!(
     /// kugetsu's own name of a conversation with an agent.
     SessionId,

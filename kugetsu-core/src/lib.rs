@@ -37,6 +37,7 @@ pub mod error;
 pub mod event;
 pub mod ids;
 pub mod issue;
+pub mod memo;
 pub mod memory;
 pub mod notice;
 pub mod queue;
@@ -52,17 +53,16 @@ pub use agent::{
     AgentRunner, AgentSession, AgentSessions, Conversation, Finish, NewAgentSession, Role,
     RunRequest, Stop, Usage,
 };
-pub use error::{Failure, Retry};
+pub use error::{Cause, Failure, Retry};
 pub use event::{Event, Happening};
 pub use ids::{
     AgentId, AgentSessionId, Attempt, Cursor, Priority, Revision, SessionId, TaskId, WorkerId,
 };
 pub use issue::{InvalidIssueRef, IssueRef, RepoRef};
+pub use memo::MemoStore;
 pub use memory::MemoryStore;
-
 pub use notice::{Notice, NoticeKind, Notifier, NotifyError, Severity};
-
-pub use queue::{QueueError, TaskQueue};
+pub use queue::{QueueError, Queued, TaskQueue};
 pub use session::{Session, SessionError, SessionKind, SessionQuery, SessionState, SessionStore};
 pub use slot::{Slot, SlotError, SlotGuard, SlotHolder, SlotKey, SlotPool};
 pub use store::{EventLog, Expected, StoreError, TaskQuery, TaskStore};

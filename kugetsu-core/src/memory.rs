@@ -1,6 +1,6 @@
 //! Stores in memory: for tests, and for programs that need nothing to be durable.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use crate::agent::Role;
 use crate::event::Event;
 use crate::ids::{Cursor, Revision, SessionId, TaskId};
+use crate::memo::MemoStore;
 use crate::session::{Session, SessionError, SessionQuery, SessionStore};
 use crate::store::{EventLog, Expected, StoreError, TaskQuery, TaskStore};
 use crate::task::Task;
 use crate::time::{Due, Moment};
 
-/// Tasks, events and sessions in memory. Clones share them; all is gone with the last one.
+/// Tasks, events, sessions and memos in memory. Clones share them; all is gone with the last one.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
@@ -24,6 +25,7 @@ struct State {
     tasks: Vec<Task>,
     events: Vec<Event>,
     sessions: Vec<Session>,
+    memos: BTreeMap<String, String>,
 }
 
 impl State {
@@ -112,6 +114,37 @@ impl TaskStore for MemoryStore {
         let state = self.state();
         let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
         Ok(state.tasks.iter().filter(|task| query.matches(task)).take(limit).cloned().collect())
+    }
+
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let found = |task: &Task| task.id == id && task.revision == expected;
+        let index = state.tasks.iter().position(found).ok_or(StoreError::Conflict { task: id })?;
+        state.tasks.remove(index);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl MemoStore for MemoryStore {
+    async fn memo(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.state().memos.get(name).cloned())
+    }
+
+    async fn set_memo(&self, name: &str, text: Option<&str>) -> Result<(), StoreError> {
+        let mut state = self.state();
+        match text {
+            Some(text) => state.memos.insert(name.to_owned(), text.to_owned()),
+            None => state.memos.remove(name),
+        };
+        Ok(())
+    }
+
+    async fn memos(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let state = self.state();
+        let begin_so = state.memos.range(prefix.to_owned()..);
+        let begin_so = begin_so.take_while(|(name, _)| name.starts_with(prefix));
+        Ok(begin_so.map(|(name, text)| (name.clone(), text.clone())).collect())
     }
 }
 

@@ -4,15 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{Role, Usage};
-use crate::error::{Failure, Retry};
+use crate::error::{Cause, Failure, Retry};
 use crate::event::{Event, Happening};
 use crate::ids::{Attempt, Cursor, TaskId, WorkerId};
 use crate::store::{Expected, StoreError, TaskQuery, TaskStore};
-use crate::task::{Backoff, Change, IllegalChange, Outcome, Request, Status, Task, TaskState};
+use crate::task::{
+    AttemptEnd, AttemptRecord, Backoff, Change, IllegalChange, Outcome, Request, Status, Task,
+    TaskState,
+};
 use crate::time::{Chance, Clock};
 
 /// How many candidates a claim looks at in one go.
 const CLAIM_BATCH: u32 = 16;
+
+/// What came of asking for a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Queued {
+    /// It is in the queue now.
+    New,
+    /// It was asked for before, under the same key: this one.
+    Already(Box<Task>),
+}
 
 /// Tasks in a [`TaskStore`], claimed under leases and retried.
 ///
@@ -21,8 +33,11 @@ const CLAIM_BATCH: u32 = 16;
 /// * A task is carried out by one worker at a time: each attempt has a number, and whoever acts for
 ///   an older one is refused.
 /// * Of the open tasks of one [lane](Task::lane) only the first is claimed.
-/// * A worker that dies loses its lease when it lapses; the task is then claimed again, as long as
-///   it has attempts left, and settled as an error otherwise.
+/// * A worker that dies loses its lease when it lapses; the task is then claimed again. What is lost
+///   so costs no attempt, up to [five times](Task::FREE_INTERRUPTIONS).
+/// * A task ends as an error when its attempts are used up, when another one could not help, and
+///   when [three](Task::EQUAL_FAILURES) in a row failed in the same way. One that may have a single
+///   attempt ends with it, however that ends.
 /// * Every method is one commit, or several that each leave the task whole: a crash between two of
 ///   them loses nothing.
 #[derive(Debug, Clone)]
@@ -61,10 +76,61 @@ impl TaskQueue {
         Task::new(TaskId::new(now.at, &*self.chance), request, now)
     }
 
-    /// Stores a new task, to be claimed by whoever comes first.
-    pub async fn enqueue(&self, task: &Task) -> Result<(), QueueError> {
+    /// A new task, not stored yet, that is asked for under this key.
+    pub fn keyed_task(&self, key: &str, request: Request) -> Task {
+        let mut task = self.task(request);
+        task.id = TaskId::of_key(key);
+        task.key = Some(key.to_owned());
+        task
+    }
+
+    /// Stores a new task, to be claimed by whoever comes first. One whose key was used before for the
+    /// same request is not stored again, however it ended, until it is [cleared](Self::clear).
+    pub async fn enqueue(&self, task: &Task) -> Result<Queued, QueueError> {
         let told = task.enqueued(self.clock.moment());
-        Ok(self.store.commit(task, Expected::Absent, &[told]).await?)
+        match self.store.commit(task, Expected::Absent, &[told]).await {
+            Ok(()) => Ok(Queued::New),
+            Err(StoreError::Conflict { .. }) if task.key.is_some() => {
+                let stored = self.load(task.id).await?;
+                if stored.request == task.request {
+                    Ok(Queued::Already(Box::new(stored)))
+                } else {
+                    Err(QueueError::KeyTaken { task: task.id })
+                }
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Stores a new task for which the agent of task `by` asks, which may ask for `most` in all and
+    /// for none once it is over. A crash in between costs the agent one of them.
+    pub async fn delegate(&self, by: TaskId, most: u32, task: &Task) -> Result<Queued, QueueError> {
+        if task.key.is_some() && self.store.load(task.id).await?.is_some() {
+            return self.enqueue(task).await;
+        }
+        self.update(by, |_| Change::Delegate { most }).await?;
+        let mut task = task.clone();
+        task.asked_by = Some(by);
+        self.enqueue(&task).await
+    }
+
+    /// Forgets the tasks that were settled at least so long ago, and returns how many they were.
+    pub async fn clear(&self, age: Duration) -> Result<usize, QueueError> {
+        let now = self.clock.now();
+        let mut cleared = 0;
+        for task in self.store.list(&TaskQuery::all()).await? {
+            let TaskState::Settled { at, .. } = task.state else { continue };
+            if now.since(at) < age {
+                continue;
+            }
+            match self.store.remove(task.id, task.revision).await {
+                Ok(()) => cleared += 1,
+                // Somebody else has cleared it.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(cleared)
     }
 
     /// Stores a new task that `worker` carries out itself, from now on, in one commit: nobody else
@@ -150,17 +216,9 @@ impl TaskQueue {
         worker: &WorkerId,
         ttl: Duration,
     ) -> Result<Option<Task>, QueueError> {
-        if let TaskState::Leased { lease, cancel_requested } = &task.state {
-            let spent = task.attempts_spent() + 1;
-            let end = if *cancel_requested {
-                Some(Outcome::Cancelled)
-            } else if spent >= task.max_attempts {
-                Some(Outcome::Error { failure: lost(lease.attempt) })
-            } else {
-                None
-            };
-            if let Some(outcome) = end {
-                let attempt = lease.attempt;
+        if let TaskState::Leased { lease, .. } = &task.state {
+            let attempt = lease.attempt;
+            if let Some(outcome) = end(task, AttemptEnd::Lost, &lost()) {
                 let settle = Change::Settle { attempt, outcome, usage: Usage::default() };
                 self.change(task, settle).await?;
                 return Ok(None);
@@ -192,8 +250,8 @@ impl TaskQueue {
         self.update(id, |_| Change::Settle { attempt, outcome: outcome.clone(), usage }).await
     }
 
-    /// Tells that the attempt failed: the task is tried again later, or settled as an error if a
-    /// retry cannot help, its attempts are used up, or it was to be cancelled.
+    /// Tells that the attempt failed: the task is tried again later, or settled as [`TaskQueue`]
+    /// says, or because it was to be cancelled.
     pub async fn fail(
         &self,
         id: TaskId,
@@ -203,17 +261,19 @@ impl TaskQueue {
     ) -> Result<Task, QueueError> {
         let chance = self.chance.bytes();
         self.update(id, |task| {
-            let spent = task.attempts_spent() + 1;
-            let cancelled = matches!(task.state, TaskState::Leased { cancel_requested: true, .. });
             let failure = failure.clone();
-            if cancelled {
-                Change::Settle { attempt, outcome: Outcome::Cancelled, usage }
-            } else if spent >= task.max_attempts || !failure.retry.is_possible() {
-                Change::Settle { attempt, outcome: Outcome::Error { failure }, usage }
-            } else {
-                let wait = self.backoff.delay(spent, chance).max(failure.retry.wait());
-                Change::Retry { attempt, failure, wait, usage }
+            let failed = AttemptEnd::Failed { failure: failure.clone() };
+            if let Some(outcome) = end(task, failed, &failure) {
+                return Change::Settle { attempt, outcome, usage };
             }
+            let failed = |a: &&AttemptRecord| matches!(a.end, AttemptEnd::Failed { .. });
+            let failures = task.attempts.iter().filter(failed).count() + 1;
+            let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+            let wait = match failure.cause {
+                Cause::Limit { .. } => failure.retry.wait().max(self.backoff.base),
+                _ => self.backoff.delay(failures, chance).max(failure.retry.wait()),
+            };
+            Change::Retry { attempt, failure, wait, usage }
         })
         .await
     }
@@ -232,7 +292,11 @@ impl TaskQueue {
     /// Tells that the worker of a leased task is dead, before its lease has lapsed. Only for whoever
     /// knows it for certain: the holder of the slot, which no living worker lets go.
     pub async fn lost(&self, id: TaskId, attempt: Attempt) -> Result<Task, QueueError> {
-        self.fail(id, attempt, lost(attempt), Usage::default()).await
+        self.update(id, |task| match end(task, AttemptEnd::Lost, &lost()) {
+            Some(outcome) => Change::Settle { attempt, outcome, usage: Usage::default() },
+            None => Change::Lose { attempt },
+        })
+        .await
     }
 
     /// Ends the task: at once if nobody works on it, else as soon as its worker hears of it, which
@@ -282,8 +346,29 @@ impl TaskQueue {
     }
 }
 
-fn lost(attempt: Attempt) -> Failure {
-    Failure::passing(format!("attempt {attempt} was lost: the process that ran it died"))
+/// How the task ends if its newest attempt ends like this; `None` if another one is to be made.
+fn end(task: &Task, how: AttemptEnd, failure: &Failure) -> Option<Outcome> {
+    if matches!(task.state, TaskState::Leased { cancel_requested: true, .. }) {
+        return Some(Outcome::Cancelled);
+    }
+    let mut after = task.clone();
+    if let Some(newest) = after.attempts.last_mut() {
+        newest.end = how;
+    }
+    let mut failure = failure.clone();
+    if after.equal_failures() >= Task::EQUAL_FAILURES {
+        failure.reason += "; three attempts in a row ended like this, so no more are made";
+    } else if failure.retry.is_possible()
+        && after.attempts_spent() < task.max_attempts
+        && task.max_attempts > 1
+    {
+        return None;
+    }
+    Some(Outcome::Error { failure })
+}
+
+fn lost() -> Failure {
+    Failure::interruption("the attempt was lost: the process that ran it died")
 }
 
 fn refused(task: TaskId) -> impl Fn(IllegalChange) -> QueueError {
@@ -308,6 +393,12 @@ pub enum QueueError {
         /// Why.
         source: IllegalChange,
     },
+    /// The key was used for another request.
+    #[error("the key was used before, for another request: task {task}")]
+    KeyTaken {
+        /// Which task has it.
+        task: TaskId,
+    },
     /// Open tasks come before it.
     #[error("{lane} is busy: {ahead} open tasks come before this one")]
     Busy {
@@ -325,7 +416,7 @@ impl QueueError {
     /// Whether trying again could help.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unknown { .. } | Self::Refused { .. } => Retry::Never,
+            Self::Unknown { .. } | Self::Refused { .. } | Self::KeyTaken { .. } => Retry::Never,
             Self::Busy { .. } => Retry::Later,
             Self::Store(store) => store.retry(),
         }

@@ -74,6 +74,10 @@ pub trait TaskStore: EventLog {
 
     /// The tasks that the query means, oldest first.
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError>;
+
+    /// Forgets the task if it is stored in this revision; else, and if it is not there, that is a
+    /// [`Conflict`](StoreError::Conflict). What was told of it stays in the log.
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError>;
 }
 
 /// Which tasks to list. Nothing set lists all.

@@ -47,6 +47,16 @@ pub enum Change {
         /// What it used up.
         usage: Usage,
     },
+    /// The attempt's worker is dead, and another attempt is to be made.
+    Lose {
+        /// The attempt that was lost.
+        attempt: Attempt,
+    },
+    /// The attempt's agent asks for a task of its own.
+    Delegate {
+        /// How many it may ask for.
+        most: u32,
+    },
     /// The attempt ended the task.
     Settle {
         /// The attempt that ended.
@@ -67,6 +77,8 @@ impl Change {
             Self::Renew { .. } => "renew",
             Self::Retry { .. } => "retry",
             Self::Release { .. } => "release",
+            Self::Lose { .. } => "lose",
+            Self::Delegate { .. } => "delegate",
             Self::Settle { .. } => "settle",
             Self::Cancel => "cancel",
         }
@@ -102,6 +114,12 @@ pub enum IllegalChange {
     /// It is to be cancelled already, and its worker has yet to hear of it.
     #[error("the task is being cancelled already")]
     Cancelling,
+    /// Its agents have asked for as many tasks as they may.
+    #[error("its agent has asked for {most} tasks already, and may not ask for more")]
+    Allowance {
+        /// How many they may ask for.
+        most: u32,
+    },
     /// The lease has lapsed, and a lapsed lease is renewed by nobody.
     #[error("the lease of attempt {attempt} has lapsed")]
     Lapsed {
@@ -117,11 +135,12 @@ impl Task {
     }
 
     /// The task after the change and what there is to tell of it. Nothing is changed if the change
-    /// is illegal. Renewing tells nothing.
+    /// is illegal. Renewing and delegating tell nothing.
     ///
     /// * A settled task stays as it is for ever.
     /// * Revisions grow by one, attempts are numbered from 1 and only grow.
-    /// * `Renew`, `Retry`, `Release` and `Settle` are refused unless they name the attempt that
+    /// * `Delegate` is refused unless a worker holds the task: an agent that is over asks for nothing.
+    /// * `Renew`, `Retry`, `Release`, `Lose` and `Settle` are refused unless they name the attempt that
     ///   holds the lease. A lapsed lease can still be settled or given back as long as nobody else
     ///   has claimed the task: what was done is not thrown away.
     pub fn apply(
@@ -153,6 +172,28 @@ impl Task {
                     next.state = TaskState::Pending { due: Due::at_once(now) };
                     Happening::Released { attempt, reason }
                 }
+            }
+            Change::Lose { attempt } => {
+                let cancelled = next.holds(attempt, verb)?;
+                next.close(AttemptEnd::Lost, Usage::default(), now);
+                if cancelled {
+                    next.settle(Outcome::Cancelled, now)
+                } else {
+                    next.state = TaskState::Pending { due: Due::at_once(now) };
+                    let failure =
+                        Failure::interruption("the attempt was lost: the process that ran it died");
+                    Happening::RetryScheduled { attempt, due: now.at, failure }
+                }
+            }
+            Change::Delegate { most } => {
+                if next.lease().is_none() {
+                    return Err(self.refuses(verb));
+                }
+                if next.delegated >= most {
+                    return Err(IllegalChange::Allowance { most });
+                }
+                next.delegated += 1;
+                return Ok((next, None));
             }
             Change::Settle { attempt, outcome, usage } => {
                 next.holds(attempt, verb)?;

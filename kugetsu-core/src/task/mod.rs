@@ -4,7 +4,7 @@
 //!  Pending{due} ─── Claim ──► Leased{lease, cancel_requested} ─── Settle ───► Settled{outcome, at}
 //!      ▲  ▲                        │        │ ▲                                  ▲
 //!      │  └── Retry (due later) ───┘   Renew└─┘ (a lapsed lease is simply due)   │
-//!      └───── Release (costs no attempt) ───┘      Cancel ───────────────────────┘
+//!      └───── Release, Lose (no failure) ──┘      Cancel ───────────────────────┘
 //! ```
 
 mod apply;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use apply::{Change, IllegalChange};
 
 use crate::agent::{Role, Usage};
-use crate::error::Failure;
+use crate::error::{Cause, Failure};
 use crate::ids::{Attempt, Priority, Revision, TaskId, WorkerId};
 use crate::issue::IssueRef;
 use crate::time::{Due, Moment, Timestamp};
@@ -37,6 +37,15 @@ pub struct Task {
     pub priority: Priority,
     /// How many attempts may fail before it ends as an error.
     pub max_attempts: u32,
+    /// The key under which it was asked for: asking again under it is asking once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The task whose agent asked for it; `None` if a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<TaskId>,
+    /// How many tasks its own agents have asked for.
+    #[serde(default, skip_serializing_if = "none")]
+    pub delegated: u32,
     /// When it was asked for.
     pub created: Timestamp,
     /// Where it stands.
@@ -44,6 +53,12 @@ pub struct Task {
     /// Every attempt so far, the newest last.
     #[serde(default)]
     pub attempts: Vec<AttemptRecord>,
+}
+
+// serde asks by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What is wanted of an agent.
@@ -203,20 +218,52 @@ pub enum AttemptEnd {
     Running,
     /// It did what was asked.
     Succeeded,
-    /// It did not. Costs an attempt.
+    /// It did not. Costs an attempt if that was its own [fault](Cause).
     Failed {
         /// Why.
         failure: Failure,
     },
-    /// Its worker gave it back. Costs none.
+    /// Its worker gave it back. An interruption.
     Released {
         /// Why.
         reason: String,
     },
-    /// Its lease lapsed: its worker died or could not renew. Costs an attempt.
+    /// Its worker died, or could not renew its lease. An interruption.
     Lost,
     /// Somebody ended it.
     Cancelled,
+}
+
+impl AttemptEnd {
+    fn is_spent(&self) -> bool {
+        matches!(self, Self::Failed { failure } if failure.cause == Cause::Attempt)
+    }
+
+    fn is_interruption(&self) -> bool {
+        match self {
+            Self::Failed { failure } => failure.cause == Cause::Interruption,
+            Self::Released { .. } | Self::Lost => true,
+            _ => false,
+        }
+    }
+
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Failed { failure } => !matches!(failure.cause, Cause::Limit { .. }),
+            Self::Lost => true,
+            _ => false,
+        }
+    }
+
+    fn fails_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Failed { failure: one }, Self::Failed { failure: two }) => {
+                one.reason == two.reason && one.cause == two.cause
+            }
+            (Self::Lost, Self::Lost) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What people see of a task's state: the original's words, and `cancelled`.
@@ -252,6 +299,12 @@ impl Task {
     /// The default number of attempts that may fail.
     pub const MAX_ATTEMPTS: u32 = 3;
 
+    /// How many interruptions cost no attempt. Each one beyond does.
+    pub const FREE_INTERRUPTIONS: u32 = 5;
+
+    /// How many attempts in a row may fail in the same way: then another one would, too.
+    pub const EQUAL_FAILURES: u32 = 3;
+
     /// A new task that may be claimed at once. Its revision is 1; commit it with
     /// [`Expected::Absent`](crate::Expected::Absent) and [`Task::enqueued`]'s event.
     pub fn new(id: TaskId, request: Request, now: Moment) -> Self {
@@ -261,6 +314,9 @@ impl Task {
             request,
             priority: Priority::default(),
             max_attempts: Self::MAX_ATTEMPTS,
+            key: None,
+            asked_by: None,
+            delegated: 0,
             created: now.at,
             state: TaskState::Pending { due: Due::at_once(now) },
             attempts: Vec::new(),
@@ -276,6 +332,12 @@ impl Task {
     /// How many attempts may fail before it ends as an error; at least 1.
     pub fn with_max_attempts(mut self, max_attempts: u32) -> Self {
         self.max_attempts = max_attempts.max(1);
+        self
+    }
+
+    /// Not to be claimed before this time.
+    pub fn with_due(mut self, due: Due) -> Self {
+        self.state = TaskState::Pending { due };
         self
     }
 
@@ -325,14 +387,29 @@ impl Task {
         }
     }
 
-    /// How many attempts have been used up. Released ones cost nothing.
+    /// How many attempts have been used up: those that failed by their own fault, and the
+    /// interruptions beyond the [free ones](Self::FREE_INTERRUPTIONS).
     pub fn attempts_spent(&self) -> u32 {
-        let spent = self
+        let count = |which: fn(&AttemptEnd) -> bool| {
+            let count = self.attempts.iter().filter(|attempt| which(&attempt.end)).count();
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        let interruptions = count(AttemptEnd::is_interruption);
+        count(AttemptEnd::is_spent) + interruptions.saturating_sub(Self::FREE_INTERRUPTIONS)
+    }
+
+    /// How many attempts in a row, up to the newest that has ended, failed in the same way. Those
+    /// that were given back say nothing.
+    pub fn equal_failures(&self) -> u32 {
+        let mut ends = self
             .attempts
             .iter()
-            .filter(|a| matches!(a.end, AttemptEnd::Failed { .. } | AttemptEnd::Lost))
-            .count();
-        u32::try_from(spent).unwrap_or(u32::MAX)
+            .rev()
+            .map(|attempt| &attempt.end)
+            .filter(|end| !matches!(end, AttemptEnd::Running | AttemptEnd::Released { .. }));
+        let Some(last) = ends.next().filter(|end| end.is_failure()) else { return 0 };
+        let equal = ends.take_while(|end| end.fails_like(last)).count();
+        u32::try_from(equal).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// The number of the newest attempt; `Attempt(0)` before the first.

@@ -25,6 +25,7 @@ pub use faults::{Fault, Operation};
 /// * tell events of another task, tell of a change that is not made, make one without telling, or
 ///   tell of one outside of the commit that makes it;
 /// * change a task otherwise than [`Task::apply`] does, above all a settled one;
+/// * remove a task that is not settled;
 /// * write again what is written already (renewing a lease is no such write);
 /// * tell of something before what was told of that task last;
 /// * change a session's kind, agent or birth, forget its agent session, or let it grow younger.
@@ -177,6 +178,15 @@ impl<S: TaskStore + ?Sized> TaskStore for StrictStore<S> {
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
         self.unless_planned(Operation::List, broken, || None, self.inner.list(query)).await
+    }
+
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
+        if let Some(task) = self.inner.load(id).await? {
+            demand(rules::removed(&task));
+        }
+        let done = self.inner.remove(id, expected);
+        let conflict = || Some(StoreError::Conflict { task: id });
+        self.unless_planned(Operation::Clear, broken, conflict, done).await
     }
 }
 

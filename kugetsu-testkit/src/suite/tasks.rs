@@ -5,6 +5,7 @@ mod commits;
 mod dues;
 mod events;
 mod lists;
+mod removes;
 
 use std::sync::Arc;
 
@@ -55,8 +56,8 @@ promises! {
         a_pending_task_is_due_from_its_time_on,
         a_leased_task_is_due_when_its_lease_has_lapsed,
         a_settled_task_is_never_due,
-    the_pm_and_dev_agents_have_tasks_of_their_own,
-    the_next_task_is_due_when_it_says,
+        the_pm_and_dev_agents_have_tasks_of_their_own,
+        the_next_task_is_due_when_it_says,
         a_reboot_ends_every_lease,
         after_a_reboot_a_delay_ends_by_the_wall_clock,
         of_one_issue_only_the_first_open_task_is_due,
@@ -70,6 +71,10 @@ promises! {
         tasks_are_listed_in_the_order_of_their_first_commit,
         a_query_lists_what_it_means_and_no_more,
         a_list_ends_at_its_limit,
+    }
+    from removes {
+        a_task_that_was_removed_is_gone_and_its_events_stay,
+        a_removal_of_an_outdated_revision_is_refused,
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Operation {
     Due,
     /// [`TaskStore::list`](kugetsu_core::TaskStore::list).
     List,
+    /// [`TaskStore::remove`](kugetsu_core::TaskStore::remove).
+    Clear,
     /// [`SessionStore::put`](kugetsu_core::SessionStore::put).
     Put,
     /// [`SessionStore::find`](kugetsu_core::SessionStore::find).
@@ -37,7 +39,7 @@ impl fmt::Display for Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Somebody else was faster. Of `commit` and `put` only.
+    /// Somebody else was faster. Of `commit`, `put` and the removal of a task only.
     Conflict,
     /// The store's own fault; nothing is done.
     Backend(Retry),
@@ -54,7 +56,7 @@ pub(super) struct Faults {
 impl Faults {
     pub(super) fn plan(&self, operation: Operation, nth: u32, fault: Fault) {
         assert!(nth > 0, "the next call is the first");
-        let conflicts = matches!(operation, Operation::Commit | Operation::Put);
+        let conflicts = matches!(operation, Operation::Commit | Operation::Clear | Operation::Put);
         assert!(conflicts || fault != Fault::Conflict, "`{operation}` has no conflicts");
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         planned.push((operation, nth, fault));

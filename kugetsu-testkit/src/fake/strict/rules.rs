@@ -91,6 +91,9 @@ pub(super) fn changed(before: Option<&Task>, after: &Task, events: &[Event]) -> 
     same.revision = after.revision;
     same.state = after.state.clone();
     same.attempts.clone_from(&after.attempts);
+    let asks = after.delegated.checked_sub(before.delegated);
+    rule(asks == Some(0) || (asks == Some(1) && told.is_empty()), untold)?;
+    same.delegated = after.delegated;
     rule(same == *after, || format!("another request: {before:?} became {after:?}"))?;
     only_the_running_attempt_ends(before, after)?;
     let fits = match (&before.state, &after.state, told.as_slice()) {
@@ -147,6 +150,11 @@ fn only_the_running_attempt_ends(before: &Task, after: &Task) -> Rule {
     rule(kept && grown <= 1, || {
         format!("the attempts {:?} became {:?}", before.attempts, after.attempts)
     })
+}
+
+/// Which tasks may be forgotten.
+pub(super) fn removed(task: &Task) -> Rule {
+    rule(task.is_settled(), || format!("task {} is removed while it is open", task.id))
 }
 
 /// When something may be told.

@@ -153,22 +153,81 @@ fn a_refusal_names_the_state_that_refused() {
     }
 }
 
-#[test]
-fn only_failed_and_lost_attempts_are_spent() {
+/// A task whose attempts have ended like this, one after the other.
+fn ended(ends: impl IntoIterator<Item = AttemptEnd>) -> Task {
     let mut task = task();
-    for number in 1..=4 {
-        task = apply(&task, claim(), later(TTL * (number * 3)));
-        let [_, retry, release, _] = of_attempt(number);
-        task = match number {
-            1 => apply(&task, retry, later(TTL * 3)),
-            2 => apply(&task, release, later(TTL * 6)),
-            // Lost, as soon as the next one claims it.
-            _ => task,
+    for (number, end) in (1..).zip(ends) {
+        let at = later(TTL * 10 * number);
+        task = apply(&task, claim(), at);
+        let attempt = Attempt(number);
+        let usage = Usage::tokens(1, 2);
+        let change = match end {
+            AttemptEnd::Failed { failure } => Change::Retry { attempt, failure, wait: TTL, usage },
+            AttemptEnd::Released { reason } => Change::Release { attempt, reason, usage },
+            AttemptEnd::Lost => Change::Lose { attempt },
+            other => panic!("{other:?} ends no attempt but the last"),
         };
+        task = apply(&task, change, at);
     }
-    assert_eq!(task.attempts_spent(), 2);
-    assert_eq!(task.usage(), Usage::tokens(2, 4));
-    assert_eq!(task.last_attempt(), Attempt(4));
+    task
+}
+
+fn failed(failure: Failure) -> AttemptEnd {
+    AttemptEnd::Failed { failure }
+}
+
+#[test]
+fn five_interruptions_cost_nothing_and_each_one_beyond_does() {
+    let interruptions = || {
+        let busy = failed(Failure::interruption("the store is busy"));
+        [busy, AttemptEnd::Released { reason: "it drains".into() }, AttemptEnd::Lost].into_iter()
+    };
+    assert_eq!(ended(interruptions()).attempts_spent(), 0);
+    assert_eq!(ended(interruptions().cycle().take(5)).attempts_spent(), 0);
+    assert_eq!(ended(interruptions().cycle().take(7)).attempts_spent(), 2);
+    let own = failed(Failure::passing("it cannot"));
+    assert_eq!(ended([own.clone()].into_iter().chain(interruptions())).attempts_spent(), 1);
+    let limit = failed(Failure::limit("mock", "429", TTL));
+    let task = ended(std::iter::repeat_n(limit, 20).chain([own]));
+    assert_eq!(task.attempts_spent(), 1, "a provider's limit costs nothing however often");
+    assert_eq!(task.usage(), Usage::tokens(21, 42));
+    assert_eq!(task.last_attempt(), Attempt(21));
+}
+
+#[test]
+fn equal_failures_are_counted_from_the_newest_back() {
+    let (one, two) = (failed(Failure::passing("one")), failed(Failure::passing("two")));
+    let given_back = AttemptEnd::Released { reason: "it drains".into() };
+    let limit = failed(Failure::limit("mock", "429", TTL));
+    for (ends, equal) in [
+        (vec![], 0),
+        (vec![one.clone()], 1),
+        (vec![one.clone(), one.clone()], 2),
+        (vec![one.clone(), two.clone(), one.clone()], 1),
+        (vec![two.clone(), one.clone(), given_back.clone(), one.clone()], 2),
+        (vec![AttemptEnd::Lost, AttemptEnd::Lost, AttemptEnd::Lost], 3),
+        (vec![one.clone(), AttemptEnd::Lost], 1),
+        (vec![limit.clone(), limit.clone(), limit], 0),
+    ] {
+        assert_eq!(ended(ends.clone()).equal_failures(), equal, "{ends:?}");
+    }
+}
+
+#[test]
+fn an_agent_may_ask_for_so_many_tasks_and_for_none_once_it_is_over() {
+    let ask = || Change::Delegate { most: 2 };
+    let refused = task().apply(ask(), now()).unwrap_err();
+    assert!(matches!(refused, IllegalChange::State { status: Status::Pending, .. }), "{refused:?}");
+    let claimed = apply(&task(), claim(), now());
+    let (once, told) = claimed.apply(ask(), now()).unwrap();
+    assert_eq!((once.delegated, told), (1, None));
+    let twice = apply(&once, ask(), now());
+    let refused = twice.apply(ask(), now()).unwrap_err();
+    assert_eq!(refused, IllegalChange::Allowance { most: 2 });
+    assert!(refused.to_string().contains("2 tasks already"), "{refused}");
+    let [.., settle] = of_attempt(1);
+    let over = apply(&once, settle, now());
+    assert!(matches!(over.apply(ask(), now()), Err(IllegalChange::State { .. })));
 }
 
 #[test]
@@ -219,6 +278,8 @@ fn change() -> impl Strategy<Value = Change> {
             Change::Settle { attempt, outcome, usage }
         }),
         1 => Just(Change::Cancel),
+        1 => attempt().prop_map(|attempt| Change::Lose { attempt }),
+        1 => (0u32..4).prop_map(|most| Change::Delegate { most }),
     ]
 }
 
@@ -237,6 +298,7 @@ fn attempt_of(change: &Change) -> Option<Attempt> {
         Change::Renew { attempt, .. }
         | Change::Retry { attempt, .. }
         | Change::Release { attempt, .. }
+        | Change::Lose { attempt }
         | Change::Settle { attempt, .. } => Some(*attempt),
         _ => None,
     }
@@ -255,7 +317,12 @@ fn assert_follows(before: &Task, change: &Change, after: &Task, told: bool) {
     if let Some(attempt) = attempt_of(change) {
         assert_eq!(Some(attempt), before.lease().map(|lease| lease.attempt), "{change:?}");
     }
-    assert_eq!(told, !matches!(change, Change::Renew { .. }), "what is told of {change:?}");
+    let silent = matches!(change, Change::Renew { .. } | Change::Delegate { .. });
+    assert_eq!(told, !silent, "what is told of {change:?}");
+    assert_eq!(
+        after.delegated,
+        before.delegated + u32::from(matches!(change, Change::Delegate { .. }))
+    );
 }
 
 fn assert_whole(task: &Task) {
@@ -320,6 +387,9 @@ proptest! {
                     let lease = task.lease().unwrap();
                     let lapsed = lease.attempt == attempt && lease.expires.reached(now);
                     prop_assert!(renews && lapsed, "{:?} is refused as lapsed", change);
+                }
+                Err(IllegalChange::Allowance { most }) => {
+                    prop_assert!(task.lease().is_some() && task.delegated >= most);
                 }
                 Err(IllegalChange::Cancelling) => {
                     let cancels = change == Change::Cancel && task.status() == Status::Notified;

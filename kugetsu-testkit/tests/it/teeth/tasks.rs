@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::memory::MemoryStore;
 use kugetsu_core::{
-    AgentEvent, Cursor, Due, Event, EventLog, Expected, Happening, Moment, Request, Role,
+    AgentEvent, Cursor, Due, Event, EventLog, Expected, Happening, Moment, Request, Revision, Role,
     StoreError, Task, TaskId, TaskQuery, TaskStore,
 };
 use kugetsu_testkit::suite::{TaskStoreFixture, tasks};
@@ -221,6 +221,20 @@ impl TaskStore for Faulty {
         }
         Ok(listed)
     }
+
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
+        let mut expected = expected;
+        match self.fault {
+            "removes any revision" => {
+                if let Some(stored) = self.inner.load(id).await? {
+                    expected = stored.revision;
+                }
+            }
+            "removes nothing" => return Ok(()),
+            _ => {}
+        }
+        self.inner.remove(id, expected).await
+    }
 }
 
 /// On one thread, where whoever yields lets all others go first.
@@ -271,6 +285,8 @@ async fn a_faulty_task_store_is_noticed() {
         ("lists what was changed last", "tasks_are_listed_in_the_order_of_their_first_commit"),
         ("lists every issue", "a_query_lists_what_it_means_and_no_more"),
         ("counts before it looks", "a_list_ends_at_its_limit"),
+        ("removes any revision", "a_removal_of_an_outdated_revision_is_refused"),
+        ("removes nothing", "a_task_that_was_removed_is_gone_and_its_events_stay"),
     ] {
         let faulty = Faulty { fault, inner: MemoryStore::new() };
         assert_bites(tasks::PROMISES, name, &faulty as &dyn TaskStoreFixture, fault).await;

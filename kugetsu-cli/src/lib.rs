@@ -27,6 +27,7 @@ pub mod exit;
 
 mod args;
 mod commands;
+mod env_files;
 mod errors;
 mod paths;
 mod place;

@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kugetsu_core::{SessionStore, TaskStore};
+use kugetsu_core::{MemoStore, SessionStore, TaskStore};
+use kugetsu_queue::Inbox;
 
 use crate::paths::Paths;
 use crate::settings::Settings;
@@ -48,18 +49,34 @@ impl fmt::Debug for Place {
     }
 }
 
-/// Where tasks, events and sessions are kept: usually two faces of one store.
+/// Where everything durable is kept: usually faces of one store.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Stores {
     /// Tasks and events.
     pub tasks: Arc<dyn TaskStore>,
     /// Sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// What is remembered by name, such as that the queue is paused.
+    pub memos: Arc<dyn MemoStore>,
+    /// Where notices are kept until they are read; `None` if the store has no such place.
+    pub inbox: Option<Arc<dyn Inbox>>,
 }
 
 impl Stores {
-    /// One store for everything.
-    pub fn of<S: TaskStore + SessionStore + Clone>(store: S) -> Self {
-        Self { tasks: Arc::new(store.clone()), sessions: Arc::new(store) }
+    /// One store for everything but notices.
+    pub fn of<S: TaskStore + SessionStore + MemoStore + Clone>(store: S) -> Self {
+        Self {
+            tasks: Arc::new(store.clone()),
+            sessions: Arc::new(store.clone()),
+            memos: Arc::new(store),
+            inbox: None,
+        }
+    }
+
+    /// Keeps notices here.
+    pub fn with_inbox(mut self, inbox: impl Inbox) -> Self {
+        self.inbox = Some(Arc::new(inbox));
+        self
     }
 }

@@ -14,7 +14,7 @@ use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Limits, SlotLimits, SqliteStore, SystemChance, SystemClock,
+    Backends, Engine, FileSlots, Holds, Limits, SlotLimits, SqliteStore, SystemChance, SystemClock,
     WatchedStore,
 };
 use tokio::sync::OnceCell;
@@ -128,7 +128,8 @@ impl Setup {
                 match (self.registry.stores.get(name), name) {
                     (Some(open), _) => Ok(open(place).await?),
                     (None, "sqlite") => {
-                        Ok(Stores::of(SqliteStore::open(place.paths.database()).await?))
+                        let store = SqliteStore::open(place.paths.database()).await?;
+                        Ok(Stores::of(store.clone()).with_inbox(store))
                     }
                     _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
                 }
@@ -262,6 +263,13 @@ impl Setup {
         Ok(TaskQueue::new(Arc::new(tasks), Arc::new(clock()?), Arc::new(SystemChance)))
     }
 
+    /// What holds the queue.
+    pub(crate) async fn holds(&self) -> Result<Holds, CliError> {
+        let stores = self.stores().await?;
+        let tasks = WatchedStore::new(Arc::clone(&stores.tasks)).with_bell(self.paths()?.bell());
+        Ok(Holds::new(Arc::clone(&stores.memos), Arc::new(clock()?), tasks))
+    }
+
     pub(crate) async fn engine(&self) -> Result<Engine, CliError> {
         let stores = self.stores().await?;
         let (paths, settings) = (self.paths()?, self.settings()?);
@@ -271,7 +279,8 @@ impl Setup {
             self.worktrees()?,
             self.agent()?,
             (Arc::new(clock()?), Arc::new(SystemChance)),
-        );
+        )
+        .with_memos(Arc::clone(&stores.memos));
         let limits = Limits::default()
             .with_turn(settings.turn_timeout())
             .with_stall(settings.stall_timeout());

@@ -44,6 +44,8 @@
 mod bell;
 mod clock;
 pub mod engine;
+pub mod hold;
+pub mod inbox;
 pub mod line;
 pub mod slots;
 pub mod sqlite;
@@ -51,6 +53,8 @@ pub mod watch;
 
 pub use clock::{SystemChance, SystemClock};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
+pub use hold::{Hold, HoldKind, Holds};
+pub use inbox::Inbox;
 pub use line::{Limits, Stage};
 pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;

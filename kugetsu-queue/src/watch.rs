@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kugetsu_core::{
-    Cursor, Due, Event, EventLog, Expected, Moment, Role, StoreError, Task, TaskId, TaskQuery,
-    TaskStore,
+    Cursor, Due, Event, EventLog, Expected, Moment, Revision, Role, StoreError, Task, TaskId,
+    TaskQuery, TaskStore,
 };
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -46,6 +46,15 @@ impl WatchedStore {
     pub fn with_bell(self, path: impl Into<PathBuf>) -> Self {
         self.bell.get_or_init(|| Bell::new(path.into()));
         self
+    }
+
+    /// Has everybody look, in this process and in those that listen to the bell, who waits for a
+    /// change: something that they go by was changed elsewhere than in the store.
+    pub fn ring(&self) {
+        self.nudge();
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
     }
 
     /// What tells that a task was changed, here or in a process that rang the bell.
@@ -147,10 +156,7 @@ impl TaskStore for WatchedStore {
         events: &[Event],
     ) -> Result<(), StoreError> {
         self.inner.commit(task, expected, events).await?;
-        self.nudge();
-        if let Some(bell) = self.bell.get() {
-            bell.ring();
-        }
+        self.ring();
         Ok(())
     }
 
@@ -168,5 +174,9 @@ impl TaskStore for WatchedStore {
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
         self.inner.list(query).await
+    }
+
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
+        self.inner.remove(id, expected).await
     }
 }

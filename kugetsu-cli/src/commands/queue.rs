@@ -58,7 +58,7 @@ pub(super) async fn enqueue(
     if let Some(wait) = order.after {
         task.state = TaskState::Pending { due: Due::after(queue.clock().moment(), wait) };
     }
-    queue.enqueue(&task).await?;
+    let _ = queue.enqueue(&task).await?;
     let (screen, runs) = (setup.screen(), queue_daemon::runs(setup)?);
     if screen.json {
         return screen.answer(&json!({ "task": task.id, "daemon": runs }));

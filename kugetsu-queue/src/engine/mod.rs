@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentRunner, Backoff, Chance, Clock, Failure, SessionStore, SlotPool, Task, TaskQueue,
-    TaskStore, WorkerId, WorktreeProvider,
+    AgentRunner, Backoff, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore, SlotPool,
+    Task, TaskQueue, TaskStore, WorkerId, WorktreeProvider,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,6 +19,7 @@ pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
+use crate::hold::Holds;
 use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
 use crate::watch::WatchedStore;
 
@@ -34,8 +35,12 @@ pub struct Backends {
     pub slots: Arc<dyn SlotPool>,
     /// Worktrees.
     pub worktrees: Arc<dyn WorktreeProvider>,
-    /// The agent.
+    /// The agent that works on issues.
     pub agent: Arc<dyn AgentRunner>,
+    /// The PM's agent: the same one unless set.
+    pub pm_agent: Arc<dyn AgentRunner>,
+    /// What is remembered by name, such as that the queue is paused: in memory unless set.
+    pub memos: Arc<dyn MemoStore>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -51,7 +56,20 @@ impl Backends {
         agent: Arc<dyn AgentRunner>,
         (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
     ) -> Self {
-        Self { tasks, sessions, slots, worktrees, agent, clock, chance }
+        let (pm_agent, memos) = (Arc::clone(&agent), Arc::new(MemoryStore::new()));
+        Self { tasks, sessions, slots, worktrees, agent, pm_agent, memos, clock, chance }
+    }
+
+    /// Another agent for the PM.
+    pub fn with_pm_agent(mut self, agent: Arc<dyn AgentRunner>) -> Self {
+        self.pm_agent = agent;
+        self
+    }
+
+    /// Remembers by these memos, so that all engines over them know the same.
+    pub fn with_memos(mut self, memos: Arc<dyn MemoStore>) -> Self {
+        self.memos = memos;
+        self
     }
 }
 
@@ -70,6 +88,7 @@ pub struct Engine {
     slots: Arc<dyn SlotPool>,
     worker: WorkerId,
     store: WatchedStore,
+    memos: Arc<dyn MemoStore>,
     /// How long a server waits before it looks for work that nobody told it of.
     interval: Duration,
 }
@@ -87,13 +106,15 @@ impl Engine {
             sessions: backends.sessions,
             worktrees: backends.worktrees,
             agent: backends.agent,
+            pm_agent: backends.pm_agent,
             clock: backends.clock,
             chance: backends.chance,
             limits: Limits::default(),
             base_branch: None,
             home: home.into(),
         };
-        Self { line, slots: backends.slots, worker, store, interval: serve::INTERVAL }
+        let (slots, memos) = (backends.slots, backends.memos);
+        Self { line, slots, worker, store, memos, interval: serve::INTERVAL }
     }
 
     /// How long things may take.
@@ -132,6 +153,11 @@ impl Engine {
     /// The queue.
     pub fn queue(&self) -> &TaskQueue {
         &self.line.queue
+    }
+
+    /// What holds the queue.
+    pub fn holds(&self) -> Holds {
+        Holds::new(Arc::clone(&self.memos), Arc::clone(&self.line.clock), self.store.clone())
     }
 
     /// The sessions.

@@ -158,6 +158,7 @@ pub(crate) struct Line {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) worktrees: Arc<dyn WorktreeProvider>,
     pub(crate) agent: Arc<dyn AgentRunner>,
+    pub(crate) pm_agent: Arc<dyn AgentRunner>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) limits: Limits,
@@ -223,12 +224,13 @@ impl Line {
             return Err(Halt::Stopped);
         }
         let request = request.with_conversation(session.conversation.clone());
-        request.check(self.agent.id(), self.agent.capabilities()).at(Stage::Start)?;
+        let agent = self.agent_of(request.role);
+        request.check(agent.id(), agent.capabilities()).at(Stage::Start)?;
         session.set_state(self, SessionState::Active).await?;
         if let Conversation::Resume(id) = &session.conversation {
             self.tell(task, vec![session_ready(id, &session.how)]).await;
         }
-        let started = self.agent.start(request).await.at(Stage::Start);
+        let started = agent.start(request).await.at(Stage::Start);
         let ended = match started {
             Ok(run) => self.follow(task, session, run, stop, turn).await,
             Err(halt) => Err(halt),
@@ -241,6 +243,11 @@ impl Line {
         };
         let recorded = session.set_state(self, state).await;
         ended.and(recorded)
+    }
+
+    /// Whoever does such work.
+    fn agent_of(&self, role: Role) -> &Arc<dyn AgentRunner> {
+        if role == Role::Pm { &self.pm_agent } else { &self.agent }
     }
 
     /// What came of the turn, by the evidence in the worktree.

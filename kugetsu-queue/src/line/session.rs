@@ -116,7 +116,7 @@ impl Line {
             Some(found) => found,
             None => self.record(kind),
         };
-        if let Some(sessions) = self.agent.sessions() {
+        if let Some(sessions) = self.agent_of(role).sessions() {
             let known = match &record.agent_session {
                 Some(id) => sessions.describe(id).await.at(Stage::Session)?,
                 None => None,

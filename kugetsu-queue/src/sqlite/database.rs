@@ -155,7 +155,7 @@ mod tests {
     async fn a_panic_is_an_error_and_writes_nothing() {
         let home = tempfile::tempdir().unwrap();
         let database = Database::new(home.path().join("kugetsu.db"));
-        let insert = "INSERT INTO cursor (name, at) VALUES ('a', 1)";
+        let insert = "INSERT INTO memo (name, text) VALUES ('a', 1)";
         let panicked: Result<(), Fault> = database
             .write(move |t| {
                 t.execute(insert, [])?;

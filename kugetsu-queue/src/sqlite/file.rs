@@ -20,10 +20,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const APPLICATION: i32 = 0x6b75_6765;
 
 /// Every format so far, the oldest first. One that was released is never changed.
-static FORMATS: [M<'static>; FORMAT as usize] = [M::up(include_str!("migrations/0001.sql"))];
+static FORMATS: [M<'static>; FORMAT as usize] =
+    [M::up(include_str!("migrations/0001.sql")), M::up(include_str!("migrations/0002.sql"))];
 
 /// The newest format, which is the one that is written.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

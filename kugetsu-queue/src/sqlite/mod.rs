@@ -1,4 +1,4 @@
-//! The store in one `SQLite` file: tasks, events, sessions, the inbox of notices, and cursors.
+//! The store in one `SQLite` file: tasks, events, sessions, the inbox of notices, and memos.
 //!
 //! # Promises
 //!
@@ -15,11 +15,11 @@
 //! Documents are read tolerantly: fields that this version does not know are ignored, and lost when
 //! it writes the same task or session again. Events and notices are never written again.
 
-mod cursors;
 mod database;
 mod events;
 mod fault;
 mod file;
+mod memos;
 mod notices;
 mod sessions;
 mod tasks;
@@ -29,9 +29,8 @@ use std::path::{Path, PathBuf};
 use kugetsu_core::StoreError;
 
 use database::Database;
-pub use notices::{Notices, StoredNotice};
 
-/// Tasks, events, sessions, notices and cursors in one `SQLite` file.
+/// Tasks, events, sessions, notices and memos in one `SQLite` file.
 ///
 /// See the [module](self) for what it promises. Its methods need a tokio runtime.
 #[derive(Debug, Clone)]

@@ -7,25 +7,7 @@ use rusqlite::params;
 use super::SqliteStore;
 use super::fault::Fault;
 use super::tasks::{document, text};
-
-/// Which notices to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notices {
-    /// Those that nobody has read.
-    Unread,
-    /// All that are kept.
-    All,
-}
-
-/// A notice in the inbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoredNotice {
-    /// What it tells.
-    pub notice: Notice,
-    /// Whether nobody has read it.
-    pub unread: bool,
-}
+use crate::inbox::{Inbox, Notices, StoredNotice};
 
 #[async_trait]
 impl Notifier for SqliteStore {
@@ -52,9 +34,9 @@ impl Notifier for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    /// The notices in the inbox, in the order in which they came.
-    pub async fn notices(&self, which: Notices) -> Result<Vec<StoredNotice>, StoreError> {
+#[async_trait]
+impl Inbox for SqliteStore {
+    async fn notices(&self, which: Notices) -> Result<Vec<StoredNotice>, StoreError> {
         self.database
             .read(move |connection| {
                 let mut query = connection.prepare_cached(match which {
@@ -70,7 +52,7 @@ impl SqliteStore {
                         let key: String = row.get(2).unwrap_or_default();
                         Fault::unreadable(&format!("notice {key}"), &e)
                     })?;
-                    notices.push(StoredNotice { notice, unread: row.get(0)? });
+                    notices.push(StoredNotice::new(notice, row.get(0)?));
                 }
                 Ok(notices)
             })
@@ -78,8 +60,7 @@ impl SqliteStore {
             .map_err(|fault| fault.into_store_error(self.path(), "read the inbox"))
     }
 
-    /// Marks the notices with these keys as read. Naming them keeps one unread that came meanwhile.
-    pub async fn mark_read(&self, keys: &[String]) -> Result<(), StoreError> {
+    async fn mark_read(&self, keys: &[String]) -> Result<(), StoreError> {
         let keys = keys.to_vec();
         self.database
             .write(move |transaction| {

@@ -92,6 +92,22 @@ impl TaskStore for SqliteStore {
             .await
             .map_err(|fault| fault.into_store_error(self.path(), "list tasks"))
     }
+
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
+        self.database
+            .write(move |transaction| {
+                let lane: Option<String> = transaction
+                    .prepare_cached(
+                        "DELETE FROM task WHERE id = ?1 AND revision = ?2 RETURNING lane",
+                    )?
+                    .query_row(params![id.to_string(), number(expected.0)], |row| row.get(0))
+                    .optional()?;
+                let lane = lane.ok_or(Fault::Conflict)?;
+                set_head(transaction, &lane)
+            })
+            .await
+            .map_err(|fault| fault.into_commit_error(self.path(), id))
+    }
 }
 
 /// The first open tasks of their lanes whose time has come, as [`Due::reached`] has it.

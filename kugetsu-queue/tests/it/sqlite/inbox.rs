@@ -1,7 +1,7 @@
-//! Notices, and how far each reader of the log has come.
+//! Notices that are kept.
 
 use kugetsu_core::{Cursor, Notice, Notifier};
-use kugetsu_queue::sqlite::Notices;
+use kugetsu_queue::inbox::{Inbox, Notices};
 
 use super::{claimed, now, open, task};
 
@@ -40,17 +40,4 @@ async fn a_notice_that_was_read_stays_and_is_not_shown_as_new() {
     assert_eq!(unread.into_iter().map(|stored| stored.notice).collect::<Vec<_>>(), [second]);
     let all = store.notices(Notices::All).await.unwrap();
     assert_eq!(all.iter().map(|stored| stored.unread).collect::<Vec<_>>(), [false, true]);
-}
-
-#[tokio::test]
-async fn each_reader_of_the_log_has_its_own_cursor() {
-    let home = tempfile::tempdir().unwrap();
-    let store = open(home.path()).await;
-    assert_eq!(store.cursor("inbox").await.unwrap(), Cursor(0));
-    store.set_cursor("inbox", Cursor(7)).await.unwrap();
-    store.set_cursor("webhook", Cursor(3)).await.unwrap();
-    store.set_cursor("inbox", Cursor(9)).await.unwrap();
-    let store = open(home.path()).await;
-    assert_eq!(store.cursor("inbox").await.unwrap(), Cursor(9));
-    assert_eq!(store.cursor("webhook").await.unwrap(), Cursor(3));
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kugetsu_core::{Notice, Notifier, SessionStore, TaskStore};
-use kugetsu_queue::sqlite::Notices;
+use kugetsu_queue::inbox::{Inbox as _, Notices};
 use kugetsu_testkit::suite::{NotifierFixture, SessionStoreFixture, TaskStoreFixture};
 use tempfile::TempDir;
 

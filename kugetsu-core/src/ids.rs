@@ -74,7 +74,7 @@ uuid_id!(
     TaskId,
     "task id"
 );
-/// The namespace of the ids that are made of keys: a UUIDv4 of our own.
+/// The namespace of the ids that are made of keys: a `UUIDv4` of our own.
 const KEYS: Uuid = Uuid::from_u128(0x5a1f_7d0c_93b4_4e0e_8c52_6f3d_10be_77a9);
 
 impl TaskId {

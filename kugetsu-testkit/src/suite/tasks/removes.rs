@@ -11,10 +11,11 @@ pub(super) async fn a_task_that_was_removed_is_gone_and_its_events_stay(f: &dyn 
     let next = enqueued(&*store, Task::new(task(1).id, first.request.clone(), at(0))).await;
     let first = made(&*store, &first, Change::Cancel, at(0)).await;
     fine(store.remove(first.id, first.revision).await);
+    let left = std::slice::from_ref(&next);
     for store in [store, f.open().await] {
         assert_eq!(load(&*store, &first).await, None);
-        assert_eq!(fine(store.list(&TaskQuery::all()).await), [next.clone()]);
-        assert_eq!(fine(store.due(at(0), Role::Dev, 9).await), [next.clone()]);
+        assert_eq!(fine(store.list(&TaskQuery::all()).await), left);
+        assert_eq!(fine(store.due(at(0), Role::Dev, 9).await), left);
         assert_eq!(fine(store.read(Cursor(0), 9).await).len(), 3, "what was told stays told");
         assert_conflict(store.remove(first.id, first.revision).await, &first);
     }

@@ -44,6 +44,7 @@
 mod bell;
 mod clock;
 pub mod engine;
+pub mod gates;
 pub mod hold;
 pub mod inbox;
 pub mod line;

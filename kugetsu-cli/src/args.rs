@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kugetsu_core::TaskId;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -91,6 +90,11 @@ pub(crate) enum Command {
     Status,
     /// Show who holds the places for agents
     Slots,
+    /// Say gate by gate why an issue, a task or the PM is not being worked on
+    ///
+    /// What each gate waits for, since when, and what would open it. The exit code is 0 whatever the
+    /// answer is.
+    Why(Why),
     /// Show and change what is queued; the daemon carries it out
     #[command(subcommand)]
     Queue(Queue),
@@ -119,6 +123,12 @@ pub(crate) struct Init {
     /// Replace the base and PM sessions; settings, env files, repositories and worktrees stay
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The issue, a task's id (8 characters of it are enough), or `pm`
+    pub(crate) what: String,
 }
 
 /// How a message is given, and how long to wait.
@@ -231,18 +241,41 @@ pub(crate) enum Queue {
     Enqueue(Enqueue),
     /// Show a task with all its attempts
     Show {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
     /// End a task: at once, or as soon as its agent is stopped
     Cancel {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
     /// Queue what a settled task wanted once more, and print the new task's id
+    ///
+    /// The new task comes after those of its issue that are open.
     Retry {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
+    },
+    /// Have the daemon take nothing more from the queue; what runs goes on
+    ///
+    /// `kugetsu start` in the foreground does not heed it.
+    Pause {
+        /// Why, for people
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Have the daemon go on with the queue
+    Resume,
+    /// Forget settled tasks, and print how many
+    ///
+    /// Those of a key are queued anew when they are asked for again.
+    Clear {
+        /// How old they have to be, such as 7d [default: the setting `queue_cleanup_age_days`]
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// All of them, however new
+        #[arg(long, conflicts_with = "older_than")]
+        all: bool,
     },
 }
 
@@ -266,6 +299,9 @@ pub(crate) struct Order {
     /// Not before this time has passed, such as 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) after: Option<Duration>,
+    /// A name of your own for it: asking again under the same one is asking once
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -323,7 +359,16 @@ pub(crate) struct Demo {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text:?} is no time; write it as 30s, 10m or 2h");
-    let time: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+    let refused = || format!("{text:?} is no time; write it as 30s, 10m, 2h or 7d");
+    let time: jiff::Span = text.parse().map_err(|_| refused())?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let time = time.to_duration(days).map_err(|_| refused())?;
     Duration::try_from(time).map_err(|_| refused())
+}
+
+fn key(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.len() > 200 {
+        return Err("a key is 1 to 200 bytes without control characters".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -68,6 +68,11 @@ impl Paths {
         self.root.join("slots")
     }
 
+    /// What the agents' attempts have said, a directory for each issue.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
     /// The daemon's own directory.
     pub(crate) fn queue(&self) -> PathBuf {
         self.root.join("queue")
@@ -104,7 +109,7 @@ impl Paths {
             self.slots(),
             self.queue(),
             self.root.join("state"),
-            self.root.join("logs"),
+            self.logs(),
         ];
         for directory in all {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {

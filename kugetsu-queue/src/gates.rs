@@ -151,7 +151,7 @@ pub enum GateState {
     Open,
     /// It cannot yet.
     Closed {
-        /// What it waits for, in words.
+        /// What it waits for: why it cannot be passed, as a clause.
         waits_for: String,
         /// Since when, if that is known.
         since: Option<Timestamp>,
@@ -236,20 +236,16 @@ fn initialised(seen: &Situation) -> Option<GateState> {
 }
 
 fn queued(seen: &Situation) -> Option<GateState> {
-    let ask = "ask for one: `kugetsu start`, `kugetsu continue` or `kugetsu queue enqueue`";
+    let ask = "`kugetsu start`, `kugetsu continue`, `kugetsu queue enqueue`";
     let Some(task) = &seen.task else { return Some(closed("nothing was asked for", None, ask)) };
     let TaskState::Settled { outcome, at } = &task.state else { return None };
     let id = task.id;
     let (ended, opens) = match outcome {
         Outcome::Completed { .. } => ("was completed".to_owned(), ask.to_owned()),
-        Outcome::Error { failure } => (
-            format!("failed: {}", failure.reason),
-            format!("`kugetsu queue retry {id}` asks for it once more"),
-        ),
-        Outcome::Cancelled => (
-            "was cancelled".to_owned(),
-            format!("`kugetsu queue retry {id}` asks for it once more"),
-        ),
+        Outcome::Error { failure } => {
+            (format!("failed: {}", failure.reason), format!("`kugetsu queue retry {id}`"))
+        }
+        Outcome::Cancelled => ("was cancelled".to_owned(), format!("`kugetsu queue retry {id}`")),
         _ => ("ended in an unknown way".to_owned(), ask.to_owned()),
     };
     Some(closed(format!("nothing is queued; the last task, {id}, {ended}"), Some(*at), opens))
@@ -284,23 +280,27 @@ fn time(seen: &Situation, task: &Task) -> Option<GateState> {
     let last = task.attempts.last();
     match &task.state {
         TaskState::Pending { due } if !due.reached(seen.now) => {
-            let opens = format!("its time comes in {}", in_words(due.wait(seen.now)));
+            let opens = format!("it comes in {}", in_words(due.wait(seen.now)));
             let ended = last.and_then(|attempt| attempt.ended);
             match last.map(|attempt| (attempt.number, &attempt.end)) {
                 Some((number, AttemptEnd::Failed { failure })) => {
                     let why = format!("attempt {number} failed: {}", failure.reason);
-                    Some(closed(format!("the next attempt; {why}"), ended, opens))
+                    Some(closed(format!("the next attempt waits; {why}"), ended, opens))
                 }
                 Some((number, AttemptEnd::Released { reason })) => {
                     let why = format!("attempt {number} was given back: {reason}");
-                    Some(closed(format!("the next attempt; {why}"), ended, opens))
+                    Some(closed(format!("the next attempt waits; {why}"), ended, opens))
                 }
-                _ => Some(closed("the time that was asked for", Some(task.created), opens)),
+                _ => Some(closed(
+                    "the time that was asked for has not come",
+                    Some(task.created),
+                    opens,
+                )),
             }
         }
         TaskState::Leased { lease, .. } if !lease.expires.reached(seen.now) => {
             let (attempt, worker) = (lease.attempt, &lease.worker);
-            let what = format!("the lease of attempt {attempt}, whose worker {worker} is dead");
+            let what = format!("attempt {attempt} has a lease, but its worker {worker} is dead");
             let wait = in_words(lease.expires.wait(seen.now));
             let opens = format!("it lapses in {wait}; a daemon that starts does not wait for that");
             Some(closed(what, last.map(|attempt| attempt.started), opens))
@@ -315,11 +315,11 @@ fn lane(seen: &Situation, task: &Task) -> Option<GateState> {
     let first = before.first()?;
     let more = match before.len() - 1 {
         0 => String::new(),
-        more => format!(" and {more} more"),
+        more => format!(", and {more} more come before it"),
     };
     let (lane, id, status) = (first.lane(), first.id, first.status());
     Some(closed(
-        format!("the earlier task {id} of {lane}, which is {status}{more}"),
+        format!("the earlier task {id} of {lane} is {status}{more}"),
         Some(first.created),
         format!("its end, or `kugetsu queue cancel {id}`"),
     ))
@@ -329,13 +329,13 @@ fn daemon(seen: &Situation) -> Option<GateState> {
     if seen.daemon.is_some() {
         return None;
     }
-    Some(closed("the daemon, which does not run", None, "`kugetsu queue-daemon start`"))
+    Some(closed("the daemon does not run", None, "`kugetsu queue-daemon start`"))
 }
 
 fn issue(seen: &Situation) -> Option<GateState> {
     let holder = seen.issue.as_ref()?;
     Some(closed(
-        format!("the issue's slot, which {} holds", process(holder)),
+        format!("{} works on the issue", process(holder)),
         holder.since,
         "the end of its work, or `kugetsu stop <issue>`",
     ))
@@ -350,7 +350,7 @@ fn agent(seen: &Situation) -> Option<GateState> {
     let holders: Vec<String> = seen.holders.iter().map(told).collect();
     let (held, names) = (seen.holders.len(), holders.join(", "));
     Some(closed(
-        format!("a place for an agent: {held} of {limit} are taken, by {names}"),
+        format!("no place for an agent is free: {held} of {limit} are taken, by {names}"),
         seen.holders.iter().filter_map(|holder| holder.since).max(),
         "the end of one of them",
     ))

@@ -16,12 +16,15 @@ mod slots;
 mod start;
 mod status;
 mod stop;
+mod why;
 
 use tokio::runtime::{self, Runtime};
 
 use crate::args::{Command, Config, QueueDaemon};
 use crate::errors::CliError;
 use crate::setup::Setup;
+
+pub(crate) use queue_daemon::daemon;
 
 /// Carries out a command, on no larger a runtime than it needs.
 pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError> {
@@ -31,10 +34,12 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::Status => small()?.block_on(status::status(setup)),
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
+        Command::Why(args) => small()?.block_on(why::why(args, setup)),
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
             with_agents(setup, queue_daemon::run(detached, setup))
         }
+        Command::QueueDaemon(QueueDaemon::Status) => small()?.block_on(queue_daemon::status(setup)),
         Command::QueueDaemon(args) => queue_daemon::control(args, setup),
         Command::Stop(args) => small()?.block_on(stop::stop(args, setup)),
         Command::Init(args) => with_agents(setup, init::init(args, setup)),

@@ -101,6 +101,14 @@ impl Settings {
         self.amount("queue_daemon_interval_minutes", 5.0, 60.0)
     }
 
+    pub(crate) fn cleanup_age(&self) -> Duration {
+        self.amount("queue_cleanup_age_days", 7.0, 86_400.0)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.amount("drain_timeout_seconds", 300.0, 1.0)
+    }
+
     pub(crate) fn default_server(&self) -> Option<&str> {
         self.get("default_server")
     }

@@ -124,17 +124,23 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("5"),
         "How often the daemon looks for work that nobody told it of.",
     ),
+    setting(
+        ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),
+        Kind::Amount,
+        Some("7"),
+        "After how many days settled tasks are forgotten; fractions are allowed.",
+    ),
+    setting(
+        ("drain_timeout_seconds", "KUGETSU_DRAIN_TIMEOUT_SECONDS"),
+        Kind::Amount,
+        Some("300"),
+        "How long a daemon that ends waits for the agents that run, in seconds. Then it stops them.",
+    ),
     later(
         ("verbosity", "KUGETSU_VERBOSITY"),
         Kind::OneOf(&["verbose", "default", "quiet"]),
         "default",
         "How much the PM says.",
-    ),
-    later(
-        ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),
-        Kind::Amount,
-        "7",
-        "How old finished tasks get.",
     ),
     later(
         ("worktree_check_pr_status", "WORKTREE_CHECK_PR_STATUS"),

@@ -204,7 +204,7 @@ async fn gates_are_written_as_programs_read_them() {
         "name": "daemon",
         "state": {
             "state": "closed",
-            "waits_for": "the daemon, which does not run",
+            "waits_for": "the daemon does not run",
             "since": null,
             "opens": "`kugetsu queue-daemon start`",
         },

@@ -91,6 +91,11 @@ pub(crate) enum Command {
     Status,
     /// Show who holds the places for agents
     Slots,
+    /// Watch slots, queue and agents on a live board, and act on them
+    ///
+    /// The keys: up and down select a task, Enter opens its log, s stops, r retries, p pauses the
+    /// queue and resumes it, ? shows them all, q leaves. Agents go on when the board is left.
+    Watch(Watch),
     /// Show and change what is queued; the daemon carries it out
     #[command(subcommand)]
     Queue(Queue),
@@ -215,6 +220,13 @@ pub(crate) struct Prune {
     /// Do not ask
     #[arg(short = 'y', long, visible_alias = "force")]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Print the board as it is now, in plain lines, and end
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ mod slots;
 mod start;
 mod status;
 mod stop;
+mod watch;
 
 use tokio::runtime::{self, Runtime};
 
@@ -31,6 +32,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::Status => small()?.block_on(status::status(setup)),
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
+        Command::Watch(args) => small()?.block_on(watch::watch(args, setup)),
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
             with_agents(setup, queue_daemon::run(detached, setup))

@@ -95,6 +95,11 @@ pub(crate) enum Command {
     /// What each gate waits for, since when, and what would open it. The exit code is 0 whatever the
     /// answer is.
     Why(Why),
+    /// Watch slots, queue and agents on a live board, and act on them
+    ///
+    /// The keys: up and down select a task, Enter opens its log, s stops, r retries, p pauses the
+    /// queue and resumes it, ? shows them all, q leaves. Agents go on when the board is left.
+    Watch(Watch),
     /// Show and change what is queued; the daemon carries it out
     #[command(subcommand)]
     Queue(Queue),
@@ -225,6 +230,13 @@ pub(crate) struct Prune {
     /// Do not ask
     #[arg(short = 'y', long, visible_alias = "force")]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Print the board as it is now, in plain lines, and end
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Subcommand)]

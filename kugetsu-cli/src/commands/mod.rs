@@ -17,6 +17,7 @@ mod start;
 mod status;
 mod stop;
 mod why;
+mod watch;
 
 use tokio::runtime::{self, Runtime};
 
@@ -35,6 +36,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
         Command::Why(args) => small()?.block_on(why::why(args, setup)),
+        Command::Watch(args) => small()?.block_on(watch::watch(args, setup)),
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
             with_agents(setup, queue_daemon::run(detached, setup))

@@ -88,7 +88,7 @@ impl Mask {
         if self.is_empty() || text.is_empty() {
             return Vec::new();
         }
-        let Some(finder) = &self.finder else { return vec![0..text.len()] };
+        let Some(finder) = &self.finder else { return std::iter::once(0..text.len()).collect() };
         let mut found: Vec<Range<usize>> =
             finder.find_overlapping_iter(text).map(|found| found.range()).collect();
         found.sort_by_key(|range| range.start);

@@ -154,7 +154,7 @@ async fn show(id: TaskId, setup: &Setup) -> Result<(), CliError> {
     Ok(())
 }
 
-fn ending(end: &AttemptEnd) -> String {
+pub(super) fn ending(end: &AttemptEnd) -> String {
     match end {
         AttemptEnd::Running => "at work".into(),
         AttemptEnd::Succeeded => "succeeded".into(),

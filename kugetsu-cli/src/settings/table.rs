@@ -124,11 +124,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("5"),
         "How often the daemon looks for work that nobody told it of.",
     ),
-    later(
+    setting(
         ("verbosity", "KUGETSU_VERBOSITY"),
         Kind::OneOf(&["verbose", "default", "quiet"]),
-        "default",
+        Some("default"),
         "How much the PM says.",
+    ),
+    setting(
+        ("log_retention_days", "KUGETSU_LOG_RETENTION_DAYS"),
+        Kind::Amount,
+        Some("7"),
+        "How long the log of an attempt is kept, in days.",
     ),
     later(
         ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),

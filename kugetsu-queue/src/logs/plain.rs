@@ -34,6 +34,8 @@ impl Plain {
         plain
     }
 
+    // In the order in which they hold.
+    #[allow(clippy::match_same_arms)]
     fn next(&mut self, c: char, plain: &mut String) {
         self.place = match (self.place, c) {
             // Nothing that is really meant for a terminal goes over a line's end; what was cut off

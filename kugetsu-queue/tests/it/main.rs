@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod line;
+mod logs;
 mod process;
+mod prompts;
 mod serve;
 mod slots;
 mod sqlite;

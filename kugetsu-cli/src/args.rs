@@ -106,6 +106,8 @@ pub(crate) enum Command {
     /// The process that carries out what is queued
     #[command(subcommand)]
     QueueDaemon(QueueDaemon),
+    /// Show what agents said and did: the last logs, or one of them
+    Logs(Logs),
     /// Remove the session and the worktree of an issue, or the base or PM session
     Destroy(Destroy),
     /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
@@ -202,6 +204,28 @@ pub(crate) struct List {
     /// Also the repositories' copies of the base, and worktrees without a session
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kugetsu logs                     the last 10 attempts, of dev agents and of the PM
+  kugetsu logs 50                  the last 50
+  kugetsu logs acme/widgets#42     the newest log of the issue
+  kugetsu logs -f acme/widgets#42  the same and what is added, until its task is settled
+  kugetsu logs pm -n 20            the last 20 lines of the PM's newest log
+
+With --json the output is the events, one a line (kugetsu.event/1).")]
+pub(crate) struct Logs {
+    /// How many to list [default: 10], or whose to show: an issue, `pm`, or a task's id
+    #[arg(value_name = "N|ISSUE|pm|TASK")]
+    pub(crate) what: Option<String>,
+    /// Show only so many lines of the log, its last
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Show what is added, too, until the task is settled
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod destroy;
 mod foreground;
 mod init;
 mod list;
+mod logs;
 mod prune;
 mod queue;
 mod queue_daemon;
@@ -43,6 +44,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         }
         Command::QueueDaemon(QueueDaemon::Status) => small()?.block_on(queue_daemon::status(setup)),
         Command::QueueDaemon(args) => queue_daemon::control(args, setup),
+        Command::Logs(args) => small()?.block_on(logs::logs(args, setup)),
         Command::Stop(args) => small()?.block_on(stop::stop(args, setup)),
         Command::Init(args) => with_agents(setup, init::init(args, setup)),
         Command::Start(args) => with_agents(setup, start::start(args, setup)),

@@ -20,7 +20,10 @@ pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
 use crate::hold::Holds;
-use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
+use crate::line::rules::Prompts;
+use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
+use crate::logs::Logs;
+use crate::mask::Mask;
 use crate::watch::WatchedStore;
 
 /// The backends that an engine stands on.
@@ -112,6 +115,10 @@ impl Engine {
             limits: Limits::default(),
             base_branch: None,
             home: home.into(),
+            prompts: Prompts::default(),
+            mask: Arc::new(Mask::default()),
+            logs: None,
+            log: None,
         };
         let (slots, memos) = (backends.slots, backends.memos);
         Self { line, slots, worker, store, memos, interval: serve::INTERVAL }
@@ -126,6 +133,25 @@ impl Engine {
     /// The branch that worktrees start from; the remote's default unless set.
     pub fn with_base_branch(mut self, branch: Option<String>) -> Self {
         self.line.base_branch = branch;
+        self
+    }
+
+    /// What agents are told before each message; the built-in rules unless set.
+    pub fn with_prompts(mut self, prompts: Prompts) -> Self {
+        self.line.prompts = prompts;
+        self
+    }
+
+    /// Masks these secrets in all that an agent says and does before anybody else sees it: in events
+    /// and so in notices, in logs, reports and reasons of failures. The agent has the real ones.
+    pub fn with_mask(mut self, mask: Arc<Mask>) -> Self {
+        self.line.mask = mask;
+        self
+    }
+
+    /// Writes a log of each attempt here; none unless set.
+    pub fn with_logs(mut self, logs: Logs) -> Self {
+        self.line.logs = Some(logs);
         self
     }
 
@@ -191,7 +217,8 @@ impl Engine {
         shutdown: &CancellationToken,
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
-        let line = self.line.clone();
+        let line = self.line.logged(&task, &self.worker);
+        let log = line.clone();
         let halt = stop.clone();
         // Held until the task is settled: whoever gets the slot takes this worker for dead.
         let _held = slots.clone();
@@ -205,34 +232,45 @@ impl Engine {
             walked = walk => walked,
             lost = self.line.keep_lease(id, attempt, &stop) => {
                 // The handle is dropped, and with it the run and everything that it started.
-                let (LeaseEnd::Taken(_) | LeaseEnd::Unsure(_)) = lost;
+                let (LeaseEnd::Taken(why) | LeaseEnd::Unsure(why)) = lost;
+                log.log_end(format!("lost: {why}"));
                 return Ok(None);
             }
         };
         let queue = &self.line.queue;
         let settled = match walked {
             Ok((Ok(report), usage)) => {
+                log.log_end("completed");
                 let outcome = kugetsu_core::Outcome::Completed { report };
                 queue.settle(id, attempt, outcome, usage).await
             }
             Ok((Err(Halt::Stopped), usage)) if shutdown.is_cancelled() => {
+                log.log_end("given back: kugetsu was shut down");
                 queue.release(id, attempt, "kugetsu was shut down", usage).await
             }
             Ok((Err(Halt::Stopped), usage)) => {
+                log.log_end("cancelled");
                 queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await
             }
             Ok((Err(halt), usage)) => {
                 let failure = halt.into_failure().unwrap_or_else(|| Failure::passing("stopped"));
+                let failure = masked(&log.mask, failure);
+                log.log_end(format!("failed: {failure}"));
                 queue.fail(id, attempt, failure, usage).await
             }
             Err(panic) => {
                 let failure = Failure::fatal(format!("kugetsu itself failed: {panic}"));
+                let failure = masked(&log.mask, failure);
+                log.log_end(format!("failed: {failure}"));
                 queue.fail(id, attempt, failure, kugetsu_core::Usage::default()).await
             }
         };
         match settled {
             Ok(task) => Ok(Some(task)),
-            Err(error) if error.lease_is_lost() => Ok(None),
+            Err(error) if error.lease_is_lost() => {
+                log.log_end("lost: somebody else decides about the task");
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

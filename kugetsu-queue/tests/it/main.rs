@@ -4,7 +4,9 @@
 mod deliver;
 mod gates;
 mod line;
+mod logs;
 mod process;
+mod prompts;
 mod serve;
 mod slots;
 mod sqlite;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentRunner, Backoff, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore, SlotPool,
-    Task, TaskQueue, TaskStore, WorkerId, WorktreeProvider,
+    AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore,
+    SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,7 +19,7 @@ pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
-use crate::hold::Holds;
+use crate::hold::{HoldKind, Holds};
 use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
 use crate::watch::WatchedStore;
 
@@ -191,6 +191,7 @@ impl Engine {
         shutdown: &CancellationToken,
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
+        let began = task.attempts.last().map(|attempt| attempt.started);
         let line = self.line.clone();
         let halt = stop.clone();
         // Held until the task is settled: whoever gets the slot takes this worker for dead.
@@ -212,6 +213,7 @@ impl Engine {
         let queue = &self.line.queue;
         let settled = match walked {
             Ok((Ok(report), usage)) => {
+                self.let_go(began).await;
                 let outcome = kugetsu_core::Outcome::Completed { report };
                 queue.settle(id, attempt, outcome, usage).await
             }
@@ -222,6 +224,7 @@ impl Engine {
                 queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await
             }
             Ok((Err(halt), usage)) => {
+                self.hold(&halt).await;
                 let failure = halt.into_failure().unwrap_or_else(|| Failure::passing("stopped"));
                 queue.fail(id, attempt, failure, usage).await
             }
@@ -234,6 +237,29 @@ impl Engine {
             Ok(task) => Ok(Some(task)),
             Err(error) if error.lease_is_lost() => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Holds the queue if the attempt met a limit of the model's provider. Told before the task is:
+    /// nobody else is to meet it. If it cannot be recorded, the task waits all the same.
+    async fn hold(&self, halt: &Halt) {
+        let Halt::Failed { failure, .. } = halt else { return };
+        if let Cause::Limit { provider } = &failure.cause {
+            let wait = failure.retry.wait();
+            let _ = self.holds().hold_provider(provider, &failure.reason, wait).await;
+        }
+    }
+
+    /// Lets the queue go on after a success whose attempt began while it was held: the provider
+    /// answers again. An older attempt may have got its last answer before the limit was met.
+    async fn let_go(&self, began: Option<Timestamp>) {
+        let (Some(began), holds) = (began, self.holds()) else { return };
+        for hold in holds.active().await.unwrap_or_default() {
+            if let HoldKind::Provider(provider) = &hold.kind
+                && hold.since < began
+            {
+                let _ = holds.release_provider(provider).await;
+            }
         }
     }
 }

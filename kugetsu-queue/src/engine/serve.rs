@@ -10,12 +10,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
+use crate::hold::Hold;
 
 /// How long to wait for work before looking for some that nobody told of, unless set.
 pub(super) const INTERVAL: Duration = Duration::from_mins(5);
 
-/// How long to wait when there is work that nobody here may do yet.
-const BLOCKED: Duration = Duration::from_secs(1);
+/// How long to wait for the slots of issues before looking again: meanwhile other work may be due.
+const BLOCKED: Duration = Duration::from_millis(100);
 
 /// The shortest wait for work that is said to be due.
 const BREATH: Duration = Duration::from_millis(20);
@@ -65,12 +66,17 @@ enum Next {
     Work(Box<Task>, Vec<Slot>),
     /// Nothing before this time, unless a task is changed.
     Wait(Tick),
+    /// All that is due is for issues on which somebody works: nothing before one of them is free.
+    Blocked(Vec<SlotKey>),
 }
 
 impl Engine {
     /// Carries out what is in the queue, as far as slots are free, until it is shut down. It takes a
     /// slot only when there is work for it, wakes when a task is changed (in any process, if there is
     /// a [bell](Self::with_bell)), and tells `trouble` what it could not do; then it tries again.
+    ///
+    /// While something [holds](Self::holds) the queue it takes nothing; what runs goes on. It wakes as
+    /// soon as the hold is ended or ends by itself.
     ///
     /// Dropping it stops the agents at once; their tasks count as lost.
     pub async fn serve(
@@ -111,6 +117,16 @@ impl Engine {
                     pause = PAUSE.0;
                     until
                 }
+                Ok(Next::Blocked(issues)) => {
+                    pause = PAUSE.0;
+                    tokio::select! {
+                        () = ended(shutdown) => {}
+                        _ = changes.changed() => {}
+                        () = self.any_free(issues) => {}
+                        () = tokio::time::sleep(BLOCKED) => {}
+                    }
+                    continue;
+                }
                 Err(error) => {
                     trouble(error);
                     tokio::select! {
@@ -133,6 +149,9 @@ impl Engine {
 
     /// Only the wait for a slot is given up for a shutdown: what is claimed is returned.
     async fn next(&self, role: Role, shutdown: &Shutdown) -> Result<Next, ServeError> {
+        if let Some(until) = self.held().await? {
+            return Ok(Next::Wait(until));
+        }
         let queue = self.queue();
         let Some(first) = queue.due(role).await?.into_iter().next() else {
             return self.nothing_due(role).await;
@@ -145,11 +164,16 @@ impl Engine {
             place = self.slots.acquire(&class, &holder) => place?,
         };
         // It may have been a long wait.
+        if let Some(until) = self.held().await? {
+            return Ok(Next::Wait(until));
+        }
+        let mut blocked = Vec::new();
         for task in queue.due(role).await? {
             let mut slots = Vec::new();
             if let Some(issue) = task.request.issue() {
                 let key = SlotKey::Issue(issue.clone());
                 let Some(slot) = self.slots.try_acquire(&key, &task.lane()).await? else {
+                    blocked.push(key);
                     continue;
                 };
                 slots.push(slot);
@@ -160,7 +184,33 @@ impl Engine {
                 return Ok(Next::Work(Box::new(claimed), slots));
             }
         }
-        Ok(Next::Wait(self.line.clock.tick().plus(BLOCKED)))
+        if blocked.is_empty() {
+            // What was due is with somebody else.
+            return Ok(Next::Wait(self.line.clock.tick().plus(BREATH)));
+        }
+        Ok(Next::Blocked(blocked))
+    }
+
+    /// Until when nothing is taken, if anything holds the queue.
+    async fn held(&self) -> Result<Option<Tick>, ServeError> {
+        let holds = self.holds().active().await.map_err(QueueError::from)?;
+        let now = self.line.clock.moment();
+        // One that does not end by itself is ended by somebody, who rings.
+        let wait = |hold: &Hold| hold.until.map_or(self.interval, |until| until.wait(now));
+        let wait = holds.iter().map(wait).max();
+        Ok(wait.map(|wait| now.tick.plus(wait.clamp(BREATH, self.interval))))
+    }
+
+    /// Returns when the slot of one of these issues is free, or cannot be waited for.
+    async fn any_free(&self, issues: Vec<SlotKey>) {
+        let mut waiting = JoinSet::new();
+        for key in issues {
+            let slots = Arc::clone(&self.slots);
+            waiting.spawn(async move { slots.acquire(&key, "the queue").await.map(drop) });
+        }
+        if !matches!(waiting.join_next().await, Some(Ok(Ok(())))) {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn nothing_due(&self, role: Role) -> Result<Next, ServeError> {

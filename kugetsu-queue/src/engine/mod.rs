@@ -12,6 +12,7 @@ use kugetsu_core::{
     AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore,
     SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -91,6 +92,8 @@ pub struct Engine {
     memos: Arc<dyn MemoStore>,
     /// How long a server waits before it looks for work that nobody told it of.
     interval: Duration,
+    /// For the one suspect that may run.
+    suspects: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -114,7 +117,8 @@ impl Engine {
             home: home.into(),
         };
         let (slots, memos) = (backends.slots, backends.memos);
-        Self { line, slots, worker, store, memos, interval: serve::INTERVAL }
+        let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
+        Self { line, slots, worker, store, memos, interval, suspects }
     }
 
     /// How long things may take.

@@ -68,11 +68,6 @@ impl Paths {
         self.root.join("slots")
     }
 
-    /// What the agents' attempts have said, a directory for each issue.
-    pub(crate) fn logs(&self) -> PathBuf {
-        self.root.join("logs")
-    }
-
     /// The daemon's own directory.
     pub(crate) fn queue(&self) -> PathBuf {
         self.root.join("queue")

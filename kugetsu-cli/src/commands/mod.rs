@@ -17,8 +17,8 @@ mod slots;
 mod start;
 mod status;
 mod stop;
-mod why;
 mod watch;
+mod why;
 
 use tokio::runtime::{self, Runtime};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kugetsu_core::{MemoStore, QueueError, Queued, Request, StoreError, TaskId};
+use kugetsu_core::{MemoStore, QueueError, Queued, Request, StoreError, Task, TaskId, TaskQuery};
 use kugetsu_notify::{Asked, Bot, ChatId, Command, Update};
 use kugetsu_queue::Engine;
 use tokio_util::sync::CancellationToken;
@@ -96,8 +96,11 @@ impl Listener {
 
     async fn answer(&self, update: &Update, asked: &Asked) -> Result<String, String> {
         Ok(match &asked.command {
-            Command::Status => self.told(words::status).await?,
-            Command::Queue => self.told(words::queue).await?,
+            Command::Status => self.status().await.map_err(|error| error.to_string())?,
+            Command::Queue => {
+                let open = self.open().await.map_err(|error| error.to_string())?;
+                words::queue(&open)
+            }
             Command::Delegate(text) | Command::Plain(text) => {
                 match self.delegate(update, asked.chat, text).await {
                     Ok(task) => words::queued(task),
@@ -109,9 +112,13 @@ impl Listener {
         })
     }
 
-    async fn told(&self, words: fn(&[kugetsu_core::Task]) -> String) -> Result<String, String> {
-        let open = self.engine.queue().store().list(&kugetsu_core::TaskQuery::open()).await;
-        open.map(|tasks| words(&tasks)).map_err(|error| error.to_string())
+    async fn status(&self) -> Result<String, StoreError> {
+        let holds = self.engine.holds().active().await?;
+        Ok(words::status(&self.open().await?, &holds))
+    }
+
+    async fn open(&self) -> Result<Vec<Task>, StoreError> {
+        self.engine.queue().store().list(&TaskQuery::open()).await
     }
 
     /// Has the PM do it, once, and the chat be told the outcome.

@@ -95,8 +95,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Queue(Queue),
     /// Show what people should hear of, and where else it is brought
-    #[command(subcommand)]
-    Notify(Notify),
+    ///
+    /// Without a command it lists the unread notices.
+    Notify {
+        #[command(subcommand)]
+        what: Option<Notify>,
+    },
     /// The process that carries out what is queued
     #[command(subcommand)]
     QueueDaemon(QueueDaemon),

@@ -33,7 +33,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
-        Command::Notify(args) => small()?.block_on(notify::notify(args, setup)),
+        Command::Notify { what } => small()?.block_on(notify::notify(what, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
             with_agents(setup, queue_daemon::run(detached, setup))
         }

@@ -21,9 +21,9 @@ const LISTED: &str = "inbox/listed";
 /// How much of a notice a list shows.
 const GLIMPSE: usize = 200;
 
-pub(super) async fn notify(args: Notify, setup: &Setup) -> Result<(), CliError> {
+pub(super) async fn notify(what: Option<Notify>, setup: &Setup) -> Result<(), CliError> {
     setup.must_be_made()?;
-    match args {
+    match what.unwrap_or(Notify::List { all: false }) {
         Notify::List { all } => list(all, setup).await,
         Notify::Clear => clear(setup).await,
         Notify::Test { sink } => test(&sink, setup).await,

@@ -34,7 +34,7 @@ fn notices_are_listed_without_a_daemon_until_they_are_marked_as_read() {
     seen.push('\n');
     desk.run(&["start", ISSUE, "MODEL: say hello\u{1b}[2J there"]).done();
     seen.push_str(&desk.transcript(&[
-        &["notify", "list"],
+        &["notify"],
         &["notify", "clear"],
         &["notify", "list"],
         &["notify", "list", "--all"],

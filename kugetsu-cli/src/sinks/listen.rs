@@ -50,11 +50,10 @@ impl Listener {
     pub(crate) async fn run(&self, stop: CancellationToken, say: impl Fn(&str) + Send + Sync) {
         let (mut pause, mut is_deaf) = (PAUSE.0, false);
         loop {
-            let heard = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                heard = self.hear(&say) => heard,
-            };
+            let heard = self.hear(&stop, &say).await;
+            if stop.is_cancelled() {
+                return;
+            }
             let Err(error) = heard else {
                 if is_deaf {
                     say(&format!("{} is listened to again", self.name));
@@ -75,13 +74,25 @@ impl Listener {
         }
     }
 
-    /// Carries out the next messages.
-    async fn hear(&self, say: &(impl Fn(&str) + Send + Sync)) -> Result<(), String> {
+    /// Carries out the next messages. Only the wait for them is given up when it is to stop: what is
+    /// half done would be answered twice.
+    async fn hear(
+        &self,
+        stop: &CancellationToken,
+        say: &(impl Fn(&str) + Send + Sync),
+    ) -> Result<(), String> {
         let memo = format!("telegram/{}", self.name);
         let told = |error: StoreError| error.to_string();
         let last = self.memos.memo(&memo).await.map_err(told)?.and_then(|id| id.parse().ok());
-        let updates = self.bot.updates(last, WAIT).await.map_err(|error| error.to_string())?;
+        let updates = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            updates = self.bot.updates(last, WAIT) => updates.map_err(|error| error.to_string())?,
+        };
         for update in updates {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             if let Some(asked) = update.asked(&self.allowed) {
                 let answer = self.answer(&update, &asked).await?;
                 // Whoever asked can ask again; what was delegated is delegated.

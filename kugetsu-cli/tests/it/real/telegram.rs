@@ -89,8 +89,8 @@ async fn a_stranger_gets_nothing_and_an_allowed_chat_delegates_and_gets_the_outc
     let tasks = house.run(&["queue", "list", "--json"]).await.stdout;
     assert!(!tasks.contains("stolen"), "{tasks}");
     // A daemon that comes later does nothing of it again.
-    let daemon = Daemon::start(&house).await;
     let polls = api.polls().len();
+    let daemon = Daemon::start(&house).await;
     api.until(|_, count| count > polls).await;
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended().await, Some(0));

@@ -103,6 +103,13 @@ pub(crate) enum Command {
     /// Show and change what is queued; the daemon carries it out
     #[command(subcommand)]
     Queue(Queue),
+    /// Show what people should hear of, and where else it is brought
+    ///
+    /// Without a command it lists the unread notices.
+    Notify {
+        #[command(subcommand)]
+        what: Option<Notify>,
+    },
     /// The process that carries out what is queued
     #[command(subcommand)]
     QueueDaemon(QueueDaemon),
@@ -313,6 +320,25 @@ pub(crate) enum Queue {
         #[arg(long, conflicts_with = "older_than")]
         all: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notify {
+    /// List the unread notices, oldest first
+    List {
+        /// Also those that were read; the unread ones have a star
+        #[arg(long)]
+        all: bool,
+    },
+    /// Mark as read what was listed; what came since stays unread
+    Clear,
+    /// Bring a sink a notice about nothing, and say what comes of it
+    Test {
+        /// The sink's name: `phone` of the table [notify.phone] in config.toml
+        sink: String,
+    },
+    /// List the sinks to which the daemon brings notices
+    Sinks,
 }
 
 #[derive(Debug, Args)]

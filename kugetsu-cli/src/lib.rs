@@ -38,6 +38,7 @@ mod settings;
 mod setup;
 mod signals;
 mod situation;
+mod sinks;
 mod surroundings;
 mod tasks;
 

@@ -72,6 +72,11 @@ impl Address {
     }
 }
 
+/// What may be shown of an address: scheme, host and port; `?` of what is none.
+pub fn origin(address: &str) -> String {
+    Address::parse(address, true).map_or("?".to_owned(), |address| address.origin)
+}
+
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

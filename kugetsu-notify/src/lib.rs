@@ -25,8 +25,8 @@ pub mod telegram;
 mod webhook;
 
 pub use command::CommandNotifier;
-pub use http::BadAddress;
-pub use routed::Routed;
+pub use http::{BadAddress, origin};
+pub use routed::{Route, Routed};
 pub use secret::Secret;
 pub use telegram::{Asked, Bot, ChatId, Command, TelegramNotifier, Update};
 pub use webhook::{BadSecret, SigningKey, WebhookNotifier};

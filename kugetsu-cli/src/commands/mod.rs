@@ -10,6 +10,7 @@ mod foreground;
 mod init;
 mod list;
 mod logs;
+mod notify;
 mod prune;
 mod queue;
 mod queue_daemon;
@@ -39,6 +40,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::Why(args) => small()?.block_on(why::why(args, setup)),
         Command::Watch(args) => small()?.block_on(watch::watch(args, setup)),
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
+        Command::Notify { what } => small()?.block_on(notify::notify(what, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
             with_agents(setup, queue_daemon::run(detached, setup))
         }

@@ -31,29 +31,23 @@ impl TelegramNotifier {
         Self { name: name.into(), bot, chats, last: Mutex::default() }
     }
 
-    fn fault(&self, error: TelegramError) -> NotifyError {
-        NotifyError::Backend {
-            who: self.name.clone(),
-            operation: "write into a chat".to_owned(),
-            retry: error.retry(),
-            source: error.into(),
-        }
-    }
-}
-
-#[async_trait]
-impl Notifier for TelegramNotifier {
-    fn name(&self) -> &str {
-        &self.name
+    /// The chats into which it writes.
+    pub fn chats(&self) -> &BTreeSet<ChatId> {
+        &self.chats
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
+    /// Writes this notice into these chats instead of its own.
+    pub async fn write(
+        &self,
+        notice: &Notice,
+        chats: &BTreeSet<ChatId>,
+    ) -> Result<(), NotifyError> {
         let mut last = self.last.lock().await;
         if last.0 != notice.key {
             *last = (notice.key.clone(), BTreeSet::new());
         }
         let (mut refused, mut failed) = (None, None);
-        for chat in &self.chats {
+        for chat in chats {
             if last.1.contains(chat) {
                 continue;
             }
@@ -73,5 +67,25 @@ impl Notifier for TelegramNotifier {
             (None, Some(why)) => Err(NotifyError::Refused { who: self.name.clone(), why }),
             (None, None) => Ok(()),
         }
+    }
+
+    fn fault(&self, error: TelegramError) -> NotifyError {
+        NotifyError::Backend {
+            who: self.name.clone(),
+            operation: "write into a chat".to_owned(),
+            retry: error.retry(),
+            source: error.into(),
+        }
+    }
+}
+
+#[async_trait]
+impl Notifier for TelegramNotifier {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
+        self.write(notice, &self.chats).await
     }
 }

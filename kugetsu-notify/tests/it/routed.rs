@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::{Cursor, Event, Happening, Notice, NoticeKind, Notifier, Priority, Severity};
 use kugetsu_core::{TaskId, Timestamp};
-use kugetsu_notify::Routed;
+use kugetsu_notify::{Route, Routed};
 use kugetsu_testkit::fake::RecordingNotifier;
 use kugetsu_testkit::suite::NotifierFixture;
 
@@ -14,7 +14,7 @@ struct Everything(RecordingNotifier);
 #[async_trait]
 impl NotifierFixture for Everything {
     async fn open(&self) -> Arc<dyn Notifier> {
-        Arc::new(Routed::new(Arc::new(self.0.clone())))
+        Arc::new(Routed::new(Arc::new(self.0.clone()), Route::all()))
     }
 
     async fn kept(&self) -> Vec<Notice> {
@@ -36,11 +36,11 @@ fn queued(number: u64) -> Notice {
 #[tokio::test]
 async fn only_what_is_wanted_is_passed_on_and_the_rest_is_done() {
     let kept = RecordingNotifier::new("all");
-    let routed = || Routed::new(Arc::new(kept.clone()));
-    let severe = routed().with_severity(Severity::Warning);
+    let routed = |route| Routed::new(Arc::new(kept.clone()), route);
+    let severe = routed(Route::all().with_severity(Severity::Warning));
     severe.notify(&queued(1)).await.unwrap();
     severe.notify(&notice(2, "It broke.")).await.unwrap();
-    let kinds = routed().with_kinds([NoticeKind::TaskQueued]);
+    let kinds = routed(Route::all().with_kinds([NoticeKind::TaskQueued]));
     kinds.notify(&queued(3)).await.unwrap();
     kinds.notify(&notice(4, "It broke.")).await.unwrap();
     assert_eq!(severe.name(), "all");
@@ -52,7 +52,7 @@ async fn only_what_is_wanted_is_passed_on_and_the_rest_is_done() {
 async fn what_is_passed_on_may_fail() {
     let kept = RecordingNotifier::new("all");
     kept.fail(1);
-    let routed = Routed::new(Arc::new(kept.clone()));
+    let routed = Routed::new(Arc::new(kept.clone()), Route::all());
     assert!(routed.notify(&queued(1)).await.is_err());
     assert!(kept.kept().is_empty());
 }

@@ -181,3 +181,18 @@ async fn only_this_machine_is_talked_to_without_tls() {
         assert_eq!(open(url, true), Err(BadAddress::Unreadable), "{url}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_prove_who_it_is_gets_nothing() {
+    let server = Server::start(|_| Some(reply(204, ""))).await;
+    let key = SigningKey::parse(&Secret::new(SECRET)).unwrap();
+    let url = server.url.replace("http://", "https://");
+    let hook = WebhookNotifier::new("hook", &url, key, "i", Arc::new(ManualClock::new()));
+    // Where nobody's certificates are trusted, it is refused before there is anything to send.
+    let error = match hook {
+        Ok(hook) => hook.notify(&notice(1, "x")).await.unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(server.seen().is_empty());
+    assert!(!error.contains("hunter2"), "{error}");
+}

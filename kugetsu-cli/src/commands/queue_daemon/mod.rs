@@ -4,6 +4,7 @@
 mod control;
 mod lock;
 mod log;
+mod notices;
 mod run;
 
 use kugetsu_queue::gates::Server;

@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::lock::{self, Lock};
 use super::log::Log;
+use super::notices::Notices;
 use crate::commands::queue::{failed, settled};
 use crate::errors::{CliError, Kind};
 use crate::screen::{Screen, escape};
@@ -22,7 +23,7 @@ use crate::setup::Setup;
 pub(super) const READY: &str = "ready";
 
 /// How often the log is looked at for what no bell has told of.
-const LOOK: Duration = Duration::from_mins(1);
+pub(super) const LOOK: Duration = Duration::from_mins(1);
 
 /// Where the daemon tells what it does: in its log and, unless it has left it, on the terminal.
 struct Voice {
@@ -78,6 +79,10 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     let served = CancellationToken::new();
     let telling = tell(events, Arc::clone(&voice), served.clone());
     let telling = AbortOnDropHandle::new(tokio::spawn(telling));
+    let notices = {
+        let voice = Arc::clone(&voice);
+        Notices::start(&engine, setup, Arc::new(move |line| voice.say(line))).await?
+    };
     let pid = std::process::id();
     voice.say(&format!("process {pid} carries out what is queued"));
     setup.screen().say(READY)?;
@@ -88,6 +93,7 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     engine.serve(shutdown, trouble).await;
     served.cancel();
     let _ = telling.await;
+    notices.end().await;
     voice.say(&format!("process {pid} has ended"));
     Ok(())
 }

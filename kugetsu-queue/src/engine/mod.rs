@@ -1,5 +1,6 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod pulse;
 mod recover;
 mod serve;
 mod start;
@@ -15,6 +16,7 @@ use kugetsu_core::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use pulse::Pulse;
 pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
@@ -91,6 +93,8 @@ pub struct Engine {
     memos: Arc<dyn MemoStore>,
     /// How long a server waits before it looks for work that nobody told it of.
     interval: Duration,
+    /// What a server tells as long as it gets on.
+    pulse: Option<Pulse>,
 }
 
 impl Engine {
@@ -114,7 +118,7 @@ impl Engine {
             home: home.into(),
         };
         let (slots, memos) = (backends.slots, backends.memos);
-        Self { line, slots, worker, store, memos, interval: serve::INTERVAL }
+        Self { line, slots, worker, store, memos, interval: serve::INTERVAL, pulse: None }
     }
 
     /// How long things may take.
@@ -147,6 +151,13 @@ impl Engine {
     /// sees that at its next look.
     pub fn with_bell(mut self, path: impl Into<PathBuf>) -> Self {
         self.store = self.store.with_bell(path);
+        self
+    }
+
+    /// Has [`serve`](Self::serve) call `beat` about every so often, for a watchdog: as long as it gets
+    /// on, with or without work. While it hangs, in its store for instance, there is no beat.
+    pub fn with_pulse(mut self, every: Duration, beat: impl Fn() + Send + Sync + 'static) -> Self {
+        self.pulse = Some(Pulse::new(every, beat));
         self
     }
 

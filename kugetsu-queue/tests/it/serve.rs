@@ -3,12 +3,15 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kugetsu_core::{
-    AttemptEnd, Clock, Failure, IssueRef, MemoStore, MemoryStore, Outcome, Request, Session,
-    SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Task, TaskId,
-    TaskQuery, TaskState, TaskStore, WorkerId,
+    AttemptEnd, Clock, Cursor, Due, Event, EventLog, Expected, Failure, IssueRef, MemoStore,
+    MemoryStore, Moment, Outcome, Request, Revision, Role, Session, SessionKind, SessionQuery,
+    SessionState, SessionStore, SlotKey, SlotPool, Status, StoreError, Task, TaskId, TaskQuery,
+    TaskState, TaskStore, WorkerId,
 };
 use kugetsu_queue::{
     Backends, Engine, FileSlots, Holds, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock,
@@ -100,7 +103,7 @@ async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
 
 /// Waits, without a limit, until it is so of the task.
 async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
-    let mut changes = engine.events().follow(kugetsu_core::Cursor(0));
+    let mut changes = engine.events().follow(Cursor(0));
     loop {
         let task = engine.queue().load(id).await.unwrap();
         if so(&task) {
@@ -304,7 +307,7 @@ async fn recovery_finds_what_the_dead_have_left_and_leaves_the_living_alone() {
     let mut pm: Session = site.store.find(&query).await.unwrap().pop().unwrap();
     pm.state = SessionState::Active;
     pm.updated = now;
-    site.store.put(&pm, kugetsu_core::Expected::At(pm.revision)).await.unwrap();
+    site.store.put(&pm, Expected::At(pm.revision)).await.unwrap();
     let recovered = site.engine.recover().await.unwrap();
     assert_eq!(recovered.len(), 2, "{recovered:?}");
     assert!(matches!(&recovered[0], Recovered::Task { task, .. } if *task == dead.id));
@@ -367,7 +370,7 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
     let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
     let task = site.engine.queue().task(Request::dev(issue(1), "MODEL: say done"));
     let told = task.enqueued(site.clock.moment());
-    theirs.commit(&task, kugetsu_core::Expected::Absent, &[told]).await.unwrap();
+    theirs.commit(&task, Expected::Absent, &[told]).await.unwrap();
     site.agent.until_started(1).await;
     assert_eq!(settled(&engine, task.id).await.status(), Status::Completed);
     drained((shutdown, serving)).await;
@@ -471,4 +474,102 @@ async fn an_issue_that_comes_free_is_taken_at_once() {
     drop(held);
     assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
     drained(serving).await;
+}
+
+/// A store that hangs for good when it is told to.
+#[derive(Debug)]
+struct Stuck(Arc<dyn TaskStore>, AtomicBool);
+
+#[async_trait]
+impl EventLog for Stuck {
+    async fn append(&self, events: &[Event]) -> Result<Cursor, StoreError> {
+        self.0.append(events).await
+    }
+
+    async fn read(&self, after: Cursor, limit: u32) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        self.0.read(after, limit).await
+    }
+}
+
+#[async_trait]
+impl TaskStore for Stuck {
+    async fn commit(
+        &self,
+        task: &Task,
+        expected: Expected,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        self.0.commit(task, expected, events).await
+    }
+
+    async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        self.0.load(id).await
+    }
+
+    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
+        if self.1.load(Ordering::SeqCst) && role == Role::Dev {
+            std::future::pending::<()>().await;
+        }
+        self.0.due(now, role, limit).await
+    }
+
+    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
+        self.0.next_due(now, role).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
+        self.0.list(query).await
+    }
+
+    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
+        self.0.remove(id, expected).await
+    }
+}
+
+#[tokio::test]
+async fn the_pulse_goes_on_while_there_is_nothing_or_much_to_do_and_stops_when_it_hangs() {
+    let site = Site::new().await;
+    let stuck = Arc::new(Stuck(Arc::new(site.store.clone()), AtomicBool::new(false)));
+    let mut backends = site.backends.clone();
+    backends.tasks = stuck.clone();
+    let home = site.root.path().canonicalize().unwrap().join("home");
+    let (beats, heard) = tokio::sync::watch::channel(0u32);
+    let engine = Engine::new(backends, WorkerId::new("another").unwrap(), home)
+        .with_pulse(Duration::from_secs(10), move || beats.send_modify(|beats| *beats += 1));
+    let more = |count: u32| {
+        let (mut heard, clock) = (heard.clone(), site.clock.clone());
+        async move {
+            let goal = *heard.borrow() + count;
+            passing(&clock, heard.wait_for(|beats| *beats >= goal)).await.unwrap();
+        }
+    };
+    let (shutdown, serving) = serve(&engine);
+    more(5).await;
+    // Full: it waits for a place.
+    for number in 1..=3 {
+        enqueue(&engine, number, "MODEL: gate go\nMODEL: say done").await;
+    }
+    site.agent.until_at_work(2).await;
+    more(5).await;
+    // It drains.
+    shutdown.drain.cancel();
+    more(5).await;
+    site.agent.open("go");
+    passing(&site.clock, serving).await.unwrap();
+    let (_shutdown, serving) = serve(&engine);
+    site.agent.until_started(3).await;
+    stuck.1.store(true, Ordering::SeqCst);
+    enqueue(&engine, 9, "MODEL: say done").await;
+    // Whatever beat was on its way has come when the other half has slept many times.
+    for _ in 0..20 {
+        site.clock.until_asleep(1).await;
+        site.clock.advance(Duration::from_secs(10));
+    }
+    let last = *heard.borrow();
+    for _ in 0..50 {
+        site.clock.until_asleep(1).await;
+        site.clock.advance(Duration::from_secs(10));
+    }
+    assert_eq!(*heard.borrow(), last);
+    serving.abort();
 }

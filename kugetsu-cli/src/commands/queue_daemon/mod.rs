@@ -2,9 +2,13 @@
 //! stopped.
 
 mod control;
+mod drain;
+mod install;
 mod lock;
 mod log;
 mod run;
+mod service;
+mod unit;
 
 use kugetsu_queue::gates::Server;
 

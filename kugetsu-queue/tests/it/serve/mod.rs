@@ -1,21 +1,23 @@
 //! Serving the queue, with a fake agent and a clock that is moved by hand.
 
+mod holds;
+mod latency;
+mod pulse;
+pub(crate) mod roles;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use kugetsu_core::{
-    AttemptEnd, Clock, Cursor, Due, Event, EventLog, Expected, Failure, IssueRef, MemoStore,
-    MemoryStore, Moment, Outcome, Request, Revision, Role, Session, SessionKind, SessionQuery,
-    SessionState, SessionStore, SlotKey, SlotPool, Status, StoreError, Task, TaskId, TaskQuery,
-    TaskState, TaskStore, WorkerId,
+    AttemptEnd, Clock, Cursor, Expected, Failure, IssueRef, MemoStore, MemoryStore, Outcome,
+    Request, Session, SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool,
+    Status, Task, TaskId, TaskQuery, TaskState, TaskStore, WorkerId,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Holds, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock,
-    Wait, WatchedStore,
+    Backends, Engine, FileSlots, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock, Wait,
+    WatchedStore,
 };
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
@@ -43,7 +45,7 @@ impl Site {
         let backends = Backends::new(
             (Arc::new(store.clone()), Arc::new(store.clone())),
             slots.clone(),
-            worktrees(&here),
+            worktrees(&here, "home"),
             Arc::new(agent.clone()),
             (clock.clone(), Arc::new(SeededChance::new(7))),
         );
@@ -70,11 +72,14 @@ impl Site {
     }
 }
 
-fn worktrees(here: &Path) -> Arc<FakeWorktrees> {
-    let sample = SampleRepository::with_commits(&here.join("checkout"), 2).unwrap();
-    std::fs::create_dir(here.join("home")).unwrap();
+/// Worktrees below `here`, and a home of this name for the base session.
+fn worktrees(here: &Path, home: &str) -> Arc<FakeWorktrees> {
+    let checkout = here.join(format!("{home}-checkout"));
+    let sample = SampleRepository::with_commits(&checkout, 2).unwrap();
+    std::fs::create_dir(here.join(home)).unwrap();
     let repository = "git.example/acme/widgets".parse().unwrap();
-    Arc::new(FakeWorktrees::new(here.join("fake")).with_source(repository, sample.path()))
+    let fake = here.join(format!("{home}-fake"));
+    Arc::new(FakeWorktrees::new(fake).with_source(repository, sample.path()))
 }
 
 fn issue(number: u64) -> IssueRef {
@@ -325,7 +330,7 @@ async fn recovery_finds_what_the_dead_have_left_and_leaves_the_living_alone() {
 async fn two_servers_of_one_store_share_the_work_and_do_nothing_twice() {
     let root = TempDir::with_prefix("kugetsu-serve-").unwrap();
     let here = root.path().canonicalize().unwrap();
-    let (agent, worktrees) = (FakeAgent::new(), worktrees(&here));
+    let (agent, worktrees) = (FakeAgent::new(), worktrees(&here, "home"));
     let mut engines = Vec::new();
     for name in ["left", "right"] {
         let store = Arc::new(SqliteStore::open(here.join("kugetsu.db")).await.unwrap());
@@ -381,84 +386,6 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
     )));
 }
 
-#[tokio::test]
-async fn a_paused_queue_rests_while_what_runs_goes_on_and_is_resumed_at_once() {
-    let site = Site::new().await;
-    let running = site.enqueue(1, "MODEL: gate go\nMODEL: say done").await;
-    let serving = serve(&site.engine);
-    site.agent.until_at_work(1).await;
-    assert!(site.engine.holds().pause("lunch").await.unwrap());
-    assert!(!site.engine.holds().pause("again").await.unwrap());
-    let waiting = site.enqueue(2, "MODEL: say done").await;
-    site.agent.open("go");
-    assert_eq!(settled(&site.engine, running.id).await.status(), Status::Completed);
-    // Looking again and again changes nothing.
-    for _ in 0..20 {
-        site.clock.until_asleep(2).await;
-        site.clock.advance(Duration::from_mins(6));
-    }
-    site.clock.until_asleep(2).await;
-    assert_eq!(site.engine.queue().load(waiting.id).await.unwrap().status(), Status::Pending);
-    assert_eq!(site.agent.runs().len(), 1);
-    assert!(site.slots.holders(&SlotKey::Dev).await.unwrap().is_empty());
-    assert!(site.engine.holds().resume().await.unwrap());
-    assert_eq!(settled(&site.engine, waiting.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
-#[tokio::test]
-async fn a_pause_that_begins_while_a_slot_is_waited_for_is_heeded() {
-    let site = Site::new().await;
-    let one = site.slots.try_acquire(&SlotKey::Dev, "another").await.unwrap();
-    let two = site.slots.try_acquire(&SlotKey::Dev, "another").await.unwrap();
-    let task = site.enqueue(1, "MODEL: say done").await;
-    let serving = serve(&site.engine);
-    // The PM's half sleeps; the other one waits for a slot.
-    site.clock.until_asleep(1).await;
-    site.engine.holds().pause("").await.unwrap();
-    drop((one, two));
-    site.clock.until_asleep(2).await;
-    assert_eq!(site.engine.queue().load(task.id).await.unwrap().status(), Status::Pending);
-    site.engine.holds().resume().await.unwrap();
-    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
-#[tokio::test]
-async fn a_providers_hold_ends_by_itself_and_the_longest_counts() {
-    let site = Site::new().await;
-    let holds = site.engine.holds();
-    holds.hold_provider("acme", "429", Duration::from_mins(2)).await.unwrap();
-    holds.hold_provider("other", "429", Duration::from_mins(1)).await.unwrap();
-    let task = site.enqueue(1, "MODEL: say done").await;
-    let serving = serve(&site.engine);
-    site.clock.until_asleep(2).await;
-    site.clock.advance(Duration::from_secs(90));
-    assert_eq!(site.agent.runs().len(), 0);
-    assert_eq!(holds.active().await.unwrap().len(), 1);
-    site.clock.until_asleep(2).await;
-    site.clock.advance(Duration::from_secs(30));
-    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
-/// Nothing is shared but the store and the bell: as a command in another process resumes.
-#[tokio::test]
-async fn a_queue_is_resumed_from_another_process() {
-    let site = Site::new().await;
-    let bell = site.root.path().join("bell");
-    let memos = Arc::new(site.store.clone());
-    let engine = site.engine_with(memos.clone()).with_bell(&bell);
-    engine.holds().pause("").await.unwrap();
-    let task = enqueue(&engine, 1, "MODEL: say done").await;
-    let serving = serve(&engine);
-    site.clock.until_asleep(2).await;
-    let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
-    assert!(Holds::new(memos, site.clock.clone(), theirs).resume().await.unwrap());
-    assert_eq!(settled(&engine, task.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
 /// Nobody tells of a slot's release but the pool: not even the clock goes on.
 #[tokio::test]
 async fn an_issue_that_comes_free_is_taken_at_once() {
@@ -474,102 +401,4 @@ async fn an_issue_that_comes_free_is_taken_at_once() {
     drop(held);
     assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
     drained(serving).await;
-}
-
-/// A store that hangs for good when it is told to.
-#[derive(Debug)]
-struct Stuck(Arc<dyn TaskStore>, AtomicBool);
-
-#[async_trait]
-impl EventLog for Stuck {
-    async fn append(&self, events: &[Event]) -> Result<Cursor, StoreError> {
-        self.0.append(events).await
-    }
-
-    async fn read(&self, after: Cursor, limit: u32) -> Result<Vec<(Cursor, Event)>, StoreError> {
-        self.0.read(after, limit).await
-    }
-}
-
-#[async_trait]
-impl TaskStore for Stuck {
-    async fn commit(
-        &self,
-        task: &Task,
-        expected: Expected,
-        events: &[Event],
-    ) -> Result<(), StoreError> {
-        self.0.commit(task, expected, events).await
-    }
-
-    async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.0.load(id).await
-    }
-
-    async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
-        if self.1.load(Ordering::SeqCst) && role == Role::Dev {
-            std::future::pending::<()>().await;
-        }
-        self.0.due(now, role, limit).await
-    }
-
-    async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
-        self.0.next_due(now, role).await
-    }
-
-    async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
-        self.0.list(query).await
-    }
-
-    async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
-        self.0.remove(id, expected).await
-    }
-}
-
-#[tokio::test]
-async fn the_pulse_goes_on_while_there_is_nothing_or_much_to_do_and_stops_when_it_hangs() {
-    let site = Site::new().await;
-    let stuck = Arc::new(Stuck(Arc::new(site.store.clone()), AtomicBool::new(false)));
-    let mut backends = site.backends.clone();
-    backends.tasks = stuck.clone();
-    let home = site.root.path().canonicalize().unwrap().join("home");
-    let (beats, heard) = tokio::sync::watch::channel(0u32);
-    let engine = Engine::new(backends, WorkerId::new("another").unwrap(), home)
-        .with_pulse(Duration::from_secs(10), move || beats.send_modify(|beats| *beats += 1));
-    let more = |count: u32| {
-        let (mut heard, clock) = (heard.clone(), site.clock.clone());
-        async move {
-            let goal = *heard.borrow() + count;
-            passing(&clock, heard.wait_for(|beats| *beats >= goal)).await.unwrap();
-        }
-    };
-    let (shutdown, serving) = serve(&engine);
-    more(5).await;
-    // Full: it waits for a place.
-    for number in 1..=3 {
-        enqueue(&engine, number, "MODEL: gate go\nMODEL: say done").await;
-    }
-    site.agent.until_at_work(2).await;
-    more(5).await;
-    // It drains.
-    shutdown.drain.cancel();
-    more(5).await;
-    site.agent.open("go");
-    passing(&site.clock, serving).await.unwrap();
-    let (_shutdown, serving) = serve(&engine);
-    site.agent.until_started(3).await;
-    stuck.1.store(true, Ordering::SeqCst);
-    enqueue(&engine, 9, "MODEL: say done").await;
-    // Whatever beat was on its way has come when the other half has slept many times.
-    for _ in 0..20 {
-        site.clock.until_asleep(1).await;
-        site.clock.advance(Duration::from_secs(10));
-    }
-    let last = *heard.borrow();
-    for _ in 0..50 {
-        site.clock.until_asleep(1).await;
-        site.clock.advance(Duration::from_secs(10));
-    }
-    assert_eq!(*heard.borrow(), last);
-    serving.abort();
 }

@@ -370,8 +370,8 @@ pub(crate) struct Order {
 pub(crate) enum QueueDaemon {
     /// Carry out what is queued, in the foreground
     ///
-    /// The first SIGTERM or SIGINT lets the running agents end and starts no more; the second one
-    /// stops them, and their tasks go back to the queue.
+    /// The first SIGTERM or SIGINT lets the running agents end and starts no more. The second one, or
+    /// the end of `drain_timeout_seconds`, stops them, and their tasks go back to the queue.
     Run {
         /// Leave the terminal
         #[arg(long, hide = true)]
@@ -385,6 +385,8 @@ pub(crate) enum QueueDaemon {
     Restart(StopDaemon),
     /// Say whether the daemon runs: exit code 0 if it does, 1 if not
     Status,
+    /// Have systemd run the daemon, at each login
+    Install(InstallDaemon),
     /// Show the daemon's log
     Logs {
         /// How many lines
@@ -394,6 +396,23 @@ pub(crate) enum QueueDaemon {
         #[arg(short, long)]
         follow: bool,
     },
+}
+
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct InstallDaemon {
+    /// As a service of your own, the only kind there is
+    #[arg(long, required_unless_present = "print")]
+    pub(crate) user: bool,
+    /// Enable and start it at once
+    #[arg(long)]
+    pub(crate) now: bool,
+    /// Overwrite a unit that says something else
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print the unit and write nothing
+    #[arg(long, conflicts_with_all = ["now", "force"])]
+    pub(crate) print: bool,
 }
 
 #[derive(Debug, Args)]

@@ -37,8 +37,8 @@ mod screen;
 mod settings;
 mod setup;
 mod signals;
-mod situation;
 mod sinks;
+mod situation;
 mod surroundings;
 mod tasks;
 

@@ -1,5 +1,6 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod pulse;
 mod recover;
 mod serve;
 mod start;
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use pulse::Pulse;
 pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
@@ -97,6 +99,8 @@ pub struct Engine {
     interval: Duration,
     /// For the one suspect that may run.
     suspects: Arc<Semaphore>,
+    /// What a server tells as long as it gets on.
+    pulse: Option<Pulse>,
 }
 
 impl Engine {
@@ -125,7 +129,7 @@ impl Engine {
         };
         let (slots, memos) = (backends.slots, backends.memos);
         let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
-        Self { line, slots, worker, store, memos, interval, suspects }
+        Self { line, slots, worker, store, memos, interval, suspects, pulse: None }
     }
 
     /// How long things may take.
@@ -177,6 +181,13 @@ impl Engine {
     /// sees that at its next look.
     pub fn with_bell(mut self, path: impl Into<PathBuf>) -> Self {
         self.store = self.store.with_bell(path);
+        self
+    }
+
+    /// Has [`serve`](Self::serve) call `beat` about every so often, for a watchdog: as long as it gets
+    /// on, with or without work. While it hangs, in its store for instance, there is no beat.
+    pub fn with_pulse(mut self, every: Duration, beat: impl Fn() + Send + Sync + 'static) -> Self {
+        self.pulse = Some(Pulse::new(every, beat));
         self
     }
 

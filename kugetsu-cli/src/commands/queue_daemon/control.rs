@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::json;
 
 use super::run::READY;
-use super::{lock, log};
+use super::{install, lock, log, service};
 use crate::args::{QueueDaemon, StopDaemon};
 use crate::commands::queue;
 use crate::errors::{CliError, Kind};
@@ -27,6 +27,7 @@ pub(in crate::commands) fn control(args: QueueDaemon, setup: &Setup) -> Result<(
         QueueDaemon::Start => start(setup),
         QueueDaemon::Stop(args) => stop(&args, setup).map(drop),
         QueueDaemon::Restart(args) => stop(&args, setup).and_then(|()| start(setup)),
+        QueueDaemon::Install(args) => install::install(&args, setup),
         QueueDaemon::Logs { lines, follow } => logs(lines, follow, setup),
         QueueDaemon::Run { .. } | QueueDaemon::Status => {
             Err(CliError::failed("the daemon needs a runtime"))
@@ -47,6 +48,9 @@ fn start(setup: &Setup) -> Result<(), CliError> {
     let mut command = Command::new(program);
     for setting in setup.flags() {
         command.arg("--config").arg(setting);
+    }
+    for variable in service::VARIABLES {
+        command.env_remove(variable);
     }
     let mut child = command
         .args(["queue-daemon", "run", "--detached"])

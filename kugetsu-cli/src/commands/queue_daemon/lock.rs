@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kugetsu_core::Timestamp;
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -13,6 +14,10 @@ use crate::errors::CliError;
 use crate::paths::{Paths, replace};
 use crate::screen::time;
 
+/// The lock file that this process holds. A record lock is let go when its process closes any file
+/// that it has open of the same one, so that the daemon itself must not look.
+static HELD: Mutex<Option<PathBuf>> = Mutex::new(None);
+
 /// The right to be the daemon, as long as it lives. A record lock of the process: what it starts
 /// does not have it, and whoever asks is told the process.
 #[derive(Debug)]
@@ -20,17 +25,32 @@ pub(super) struct Lock {
     _file: File,
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        *held() = None;
+    }
+}
+
+fn held() -> MutexGuard<'static, Option<PathBuf>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Lock {
     /// Takes it; `None` if another process has it.
     pub(super) fn take(paths: &Paths) -> Result<Option<Self>, CliError> {
         let path = path(paths);
         let told = |error: &io::Error| CliError::io(format_args!("lock {}", path.display()), error);
+        let mut held = held();
+        if held.as_ref() == Some(&path) {
+            return Ok(None);
+        }
         let file = open(&path).map_err(|error| told(&error))?;
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => return Ok(None),
             Err(error) => return Err(told(&error.into())),
         }
+        *held = Some(path);
         // For people only: the lock is what counts.
         let note = format!("{} {}\n", std::process::id(), jiff::Timestamp::now());
         let _ = replace(&paths.queue().join("daemon.pid"), &note);
@@ -42,6 +62,9 @@ impl Lock {
 pub(super) fn holder(paths: &Paths) -> Result<Option<Pid>, CliError> {
     let path = path(paths);
     let told = |error: &io::Error| CliError::io(format_args!("look at {}", path.display()), error);
+    if held().as_ref() == Some(&path) {
+        return Ok(Some(rustix::process::getpid()));
+    }
     let file = match OpenOptions::new().read(true).write(true).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

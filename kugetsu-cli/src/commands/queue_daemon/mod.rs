@@ -2,10 +2,14 @@
 //! stopped.
 
 mod control;
+mod drain;
+mod install;
 mod lock;
 mod log;
 mod notices;
 mod run;
+mod service;
+mod unit;
 
 use kugetsu_queue::gates::Server;
 

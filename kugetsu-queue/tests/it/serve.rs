@@ -21,18 +21,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// An engine with room for two agents, in a place of its own.
-struct Site {
-    engine: Engine,
+pub(crate) struct Site {
+    pub(crate) engine: Engine,
     backends: Backends,
-    agent: FakeAgent,
-    clock: Arc<ManualClock>,
-    store: MemoryStore,
-    slots: Arc<MemorySlots>,
-    root: TempDir,
+    pub(crate) agent: FakeAgent,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: MemoryStore,
+    pub(crate) slots: Arc<MemorySlots>,
+    pub(crate) root: TempDir,
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let root = TempDir::with_prefix("kugetsu-serve-").unwrap();
         let here = root.path().canonicalize().unwrap();
         let (agent, store) = (FakeAgent::new(), MemoryStore::new());
@@ -57,34 +57,34 @@ impl Site {
         Engine::new(backends, WorkerId::new("another").unwrap(), home)
     }
 
-    async fn enqueue(&self, number: u64, message: &str) -> Task {
+    pub(crate) async fn enqueue(&self, number: u64, message: &str) -> Task {
         enqueue(&self.engine, number, message).await
     }
 
     /// Lets time pass whenever nothing else happens, until it is done.
-    async fn passing<T>(&self, what: impl Future<Output = T>) -> T {
+    pub(crate) async fn passing<T>(&self, what: impl Future<Output = T>) -> T {
         passing(&self.clock, what).await
     }
 }
 
-fn worktrees(here: &Path) -> Arc<FakeWorktrees> {
+pub(crate) fn worktrees(here: &Path) -> Arc<FakeWorktrees> {
     let sample = SampleRepository::with_commits(&here.join("checkout"), 2).unwrap();
     std::fs::create_dir(here.join("home")).unwrap();
     let repository = "git.example/acme/widgets".parse().unwrap();
     Arc::new(FakeWorktrees::new(here.join("fake")).with_source(repository, sample.path()))
 }
 
-fn issue(number: u64) -> IssueRef {
+pub(crate) fn issue(number: u64) -> IssueRef {
     format!("git.example/acme/widgets#{number}").parse().unwrap()
 }
 
-async fn enqueue(engine: &Engine, number: u64, message: &str) -> Task {
+pub(crate) async fn enqueue(engine: &Engine, number: u64, message: &str) -> Task {
     let task = engine.queue().task(Request::dev(issue(number), message));
     engine.queue().enqueue(&task).await.unwrap();
     task
 }
 
-fn serve(engine: &Engine) -> (Shutdown, JoinHandle<()>) {
+pub(crate) fn serve(engine: &Engine) -> (Shutdown, JoinHandle<()>) {
     let (engine, shutdown) = (engine.clone(), Shutdown::new());
     let ours = shutdown.clone();
     let serving = tokio::spawn(async move {
@@ -93,13 +93,13 @@ fn serve(engine: &Engine) -> (Shutdown, JoinHandle<()>) {
     (shutdown, serving)
 }
 
-async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
+pub(crate) async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
     shutdown.drain.cancel();
     serving.await.unwrap();
 }
 
 /// Waits, without a limit, until it is so of the task.
-async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
+pub(crate) async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
     let mut changes = engine.events().follow(kugetsu_core::Cursor(0));
     loop {
         let task = engine.queue().load(id).await.unwrap();
@@ -110,7 +110,7 @@ async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task 
     }
 }
 
-async fn settled(engine: &Engine, id: TaskId) -> Task {
+pub(crate) async fn settled(engine: &Engine, id: TaskId) -> Task {
     until(engine, id, Task::is_settled).await
 }
 
@@ -125,7 +125,7 @@ async fn passing<T>(clock: &ManualClock, what: impl Future<Output = T>) -> T {
     }
 }
 
-fn failures(task: &Task) -> Vec<String> {
+pub(crate) fn failures(task: &Task) -> Vec<String> {
     let reason = |end: &AttemptEnd| match end {
         AttemptEnd::Failed { failure } => Some(failure.reason.clone()),
         _ => None,

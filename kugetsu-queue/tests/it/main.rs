@@ -3,6 +3,7 @@
 
 mod chaos;
 mod deliver;
+mod faults;
 mod gates;
 mod line;
 mod logs;

@@ -15,3 +15,4 @@ mod settings;
 mod slots;
 mod start;
 mod stop;
+mod watch;

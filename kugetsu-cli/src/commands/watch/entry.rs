@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentEvent, Attempt, Due, Event, Happening, Outcome, Status, Task, TaskId, TaskState,
-    Timestamp, Usage,
+    AgentEvent, Attempt, AttemptEnd, Due, Event, Happening, Outcome, Status, Task, TaskId,
+    TaskState, Timestamp, Usage,
 };
 
 use crate::screen::escape;
@@ -33,7 +33,8 @@ pub(super) enum Standing {
     /// An agent works on it.
     Runs { attempt: Attempt, since: Timestamp, expires: Due, stopping: bool },
     /// It waits for its turn.
-    Waits { due: Due, attempts: u32 },
+    /// `why` its last attempt failed, if one did.
+    Waits { due: Due, why: String },
     /// It is over.
     Over { status: Status, why: String, took: Duration, at: Timestamp },
 }
@@ -47,7 +48,13 @@ impl Entry {
         let began = task.attempts.last().map_or(task.created, |attempt| attempt.started);
         let standing = match &task.state {
             TaskState::Pending { due } => {
-                Standing::Waits { due: *due, attempts: task.attempts_spent() }
+                let why = match task.attempts.last().map(|attempt| &attempt.end) {
+                    Some(AttemptEnd::Failed { failure }) => glimpse(&failure.reason),
+                    Some(AttemptEnd::Lost) => "its worker was lost".to_owned(),
+                    Some(AttemptEnd::Released { reason }) => glimpse(reason),
+                    _ => String::new(),
+                };
+                Standing::Waits { due: *due, why }
             }
             TaskState::Leased { lease, cancel_requested } => Standing::Runs {
                 attempt: lease.attempt,
@@ -87,6 +94,10 @@ impl Entry {
         }
     }
 
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.standing, Standing::Runs { .. })
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.standing, Standing::Over { .. })
     }
@@ -103,7 +114,7 @@ impl Told {
     pub(super) fn hear(&mut self, event: &Event) {
         let lines = self.teller.hear(event);
         if let Some(line) = lines.last() {
-            self.latest = format!("{} {}", line.label, line.text);
+            self.latest = flat(&format!("{} {}", line.label, line.text));
         }
         match &event.what {
             Happening::Claimed { .. }
@@ -113,7 +124,7 @@ impl Told {
             }
             Happening::Agent(AgentEvent::Message { .. } | AgentEvent::Thought { .. }) => {
                 if let Some(begun) = self.teller.begun() {
-                    self.latest = begun;
+                    self.latest = flat(&begun);
                 }
             }
             _ => {}
@@ -128,4 +139,8 @@ impl Told {
     pub(super) fn usage(&self) -> Usage {
         self.teller.usage
     }
+}
+
+fn flat(text: &str) -> String {
+    text.replace('\t', " ")
 }

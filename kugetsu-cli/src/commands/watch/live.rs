@@ -38,7 +38,7 @@ struct Ears {
 impl Ears {
     fn fail(&mut self, board: &mut Board, error: &StoreError) -> bool {
         self.rest = true;
-        board.said = Some(format!("trouble: {error}"));
+        board.say(format!("trouble: {error}"));
         true
     }
 }
@@ -95,7 +95,7 @@ pub(super) async fn live(
             }
             Some(done) = deeds.join_next() => {
                 let done = done.map_err(|error| CliError::failed(error.to_string()))?;
-                board.said = Some(done.unwrap_or_else(|error| error.told(false)));
+                board.say(done.unwrap_or_else(|error| error.told(false)));
                 see(source, board).await;
                 is_stale = true;
             }
@@ -177,13 +177,13 @@ async fn hear(source: &Source<'_>, board: &mut Board, events: &[(Cursor, Event)]
 
 async fn renew(source: &Source<'_>, board: &mut Board, ids: &[TaskId]) {
     if let Err(error) = source.renew(board, ids).await {
-        board.said = Some(error.told(false));
+        board.say(error.told(false));
     }
 }
 
 async fn see(source: &Source<'_>, board: &mut Board) {
     match source.look().await {
         Ok(sight) => drop(board.see(sight)),
-        Err(error) => board.said = Some(error.told(false)),
+        Err(error) => board.say(error.told(false)),
     }
 }

@@ -136,7 +136,7 @@ pub(super) fn width(text: &str) -> usize {
 
 /// The text in at most so many columns. Where it was cut it says so.
 pub(super) fn cut(text: &str, most: usize, look: Look) -> String {
-    let more = look.sign("…", ".");
+    let more = look.sign("…", "~");
     let is_whole = width(text) <= most;
     let room = if is_whole { most } else { most.saturating_sub(1) };
     let mut short = taken(text, room).0;
@@ -152,6 +152,23 @@ pub(super) fn fill(text: &str, columns: usize, look: Look) -> String {
     let rest = columns.saturating_sub(width(&text));
     text.extend(std::iter::repeat_n(' ', rest));
     text
+}
+
+/// The name of an issue in exactly so many columns. It is cut in front: the number matters most.
+pub(super) fn name(text: &str, columns: usize, look: Look) -> String {
+    if width(text) <= columns {
+        return fill(text, columns, look);
+    }
+    let more = look.sign("…", "~");
+    let mut rest = text;
+    while width(rest) + 1 > columns {
+        let mut next = rest.chars();
+        if next.next().is_none() {
+            break;
+        }
+        rest = next.as_str();
+    }
+    fill(&format!("{more}{rest}"), columns, look)
 }
 
 /// The same, with the text at its right.
@@ -172,15 +189,12 @@ pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
         }
         // Between words, if there are any.
         let space = (length < rest.len()).then(|| rest[..length].rfind(' ')).flatten();
-        match space.filter(|at| *at > length / 2) {
-            Some(at) => {
-                lines.push(taken(&rest[..at], columns).0);
-                rest = &rest[at + 1..];
-            }
-            None => {
-                lines.push(line);
-                rest = &rest[length..];
-            }
+        if let Some(at) = space.filter(|at| *at > length / 2) {
+            lines.push(taken(&rest[..at], columns).0);
+            rest = &rest[at + 1..];
+        } else {
+            lines.push(line);
+            rest = &rest[length..];
         }
     }
     if lines.is_empty() {

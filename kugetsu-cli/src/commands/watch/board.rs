@@ -107,9 +107,14 @@ impl Board {
         self
     }
 
-    /// These are all tasks that there are.
-    pub(super) fn list(&mut self, tasks: &[Task]) {
+    /// Begins anew: these are all tasks that there are, and what was told of late.
+    pub(super) fn fill(&mut self, tasks: &[Task], recent: &[Event]) {
+        self.told.clear();
+        for event in recent {
+            self.hear(event);
+        }
         self.entries = tasks.iter().map(|task| (task.id, Entry::of(task))).collect();
+        self.told.retain(|id, _| self.entries.get(id).is_some_and(Entry::runs));
     }
 
     /// The task is now this, or is forgotten.
@@ -210,9 +215,9 @@ impl Board {
         }
     }
 
-    /// The last thing that the task's agent told.
-    pub(super) fn latest(&self, entry: &Entry) -> &str {
-        self.told.get(&entry.id).map_or("", Told::latest)
+    /// The last thing that the task's agent told, and whether it is still telling it.
+    pub(super) fn latest(&self, entry: &Entry) -> (&str, bool) {
+        self.told.get(&entry.id).map_or(("", false), Told::latest)
     }
 
     /// An issue's name, without what goes without saying.

@@ -108,11 +108,13 @@ impl Entry {
 pub(super) struct Told {
     teller: Teller,
     latest: String,
+    goes_on: bool,
 }
 
 impl Told {
     pub(super) fn hear(&mut self, event: &Event) {
         let lines = self.teller.hear(event);
+        self.goes_on = false;
         if let Some(line) = lines.last() {
             self.latest = flat(&format!("{} {}", line.label, line.text));
         }
@@ -124,16 +126,16 @@ impl Told {
             }
             Happening::Agent(AgentEvent::Message { .. } | AgentEvent::Thought { .. }) => {
                 if let Some(begun) = self.teller.begun() {
-                    self.latest = flat(&begun);
+                    (self.latest, self.goes_on) = (flat(&begun), true);
                 }
             }
             _ => {}
         }
     }
 
-    /// The last thing that it told, in a line.
-    pub(super) fn latest(&self) -> &str {
-        &self.latest
+    /// The last thing that it told, in a line, and whether the line goes on.
+    pub(super) fn latest(&self) -> (&str, bool) {
+        (&self.latest, self.goes_on)
     }
 
     pub(super) fn usage(&self) -> Usage {

@@ -84,9 +84,15 @@ pub(super) async fn live(
                         Deed::Suspend => terminal.suspend().map_err(|error| fault(&error))?,
                         Deed::Redraw => {
                             terminal.retake().map_err(|error| fault(&error))?;
-                            ears.events = source.fill(board).await?;
+                            match source.fill(board).await {
+                                Ok(events) => ears.events = events,
+                                Err(error) => board.say(error.told(false)),
+                            }
                         }
-                        Deed::OpenLog(_, created) => ears.log = Some(source.log(created).await?),
+                        Deed::OpenLog(_, created) => match source.log(created).await {
+                            Ok(log) => ears.log = Some(log),
+                            Err(error) => board.say(error.told(false)),
+                        },
                         Deed::CloseLog => ears.log = None,
                         _ => drop(deeds.spawn(source.hands().carry_out(deed))),
                     }

@@ -62,10 +62,7 @@ impl<'a> Source<'a> {
         // What happens from now on is heard, so what is listed below can only be newer.
         let end = self.store.end().await?;
         let tasks = self.store.list(&TaskQuery::all()).await?;
-        for event in self.recent(end, &tasks).await? {
-            board.hear(&event);
-        }
-        board.list(&tasks);
+        board.fill(&tasks, &self.recent(end, &tasks).await?);
         board.see(self.look().await?);
         Ok(self.store.follow(end))
     }

@@ -122,7 +122,7 @@ fn busy() -> Board {
     ];
     let mut tasks = vec![one.clone(), two.clone(), waits, second, urgent];
     tasks.extend(over);
-    for event in [
+    let recent = [
         begun(&one, 10),
         told(&one, 20, AgentEvent::Usage(Usage::tokens(45_000, 1234))),
         told(&one, 21, says("I look at the parser first.\n")),
@@ -130,10 +130,8 @@ fn busy() -> Board {
         begun(&two, 12),
         told(&two, 30, says("I have read ")),
         told(&two, 31, says("all of it, and beg")),
-    ] {
-        board.hear(&event);
-    }
-    board.list(&tasks);
+    ];
+    board.fill(&tasks, &recent);
     let dev = |index, who| holder(SlotKey::Dev, index, who);
     let holders = vec![dev(0, "github.com/acme/widgets#1"), dev(1, "github.com/acme/widgets#2")];
     let classes = vec![

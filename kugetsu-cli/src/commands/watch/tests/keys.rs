@@ -61,7 +61,7 @@ fn a_task_that_is_being_stopped_is_not_stopped_twice() {
     let mut board = board();
     let running = claimed(&task(1, "Fix it.", 0), 1);
     let stopping = running.apply(kugetsu_core::Change::Cancel, at(2)).unwrap().0;
-    board.list(&[stopping]);
+    board.fill(&[stopping], &[]);
     assert_eq!(board.press(Key::Char('s')), None);
     assert_eq!(board.over, None);
     assert!(shown(&mut board, PLAIN, 80, 24).0.contains("stopping"));
@@ -88,7 +88,7 @@ fn any_key_leaves_the_help_and_does_nothing_else() {
 #[test]
 fn what_was_said_goes_with_the_next_key_or_after_a_while() {
     let mut board = board();
-    board.list(&[settled(&claimed(&task(1, "Fix it.", 0), 1), super::done(), 2)]);
+    board.fill(&[settled(&claimed(&task(1, "Fix it.", 0), 1), super::done(), 2)], &[]);
     board.say("it was done");
     assert!(shown(&mut board, PLAIN, 80, 24).0.contains("it was done"));
     board.press(Key::Up);

@@ -59,11 +59,11 @@ fn what_an_agent_tells_neither_acts_nor_breaks_the_board() {
     let why = "無".repeat(100);
     let two = settled(&claimed(&task(2, &marks, 0), 2), super::failed(&why), 9);
     let three = claimed(&task(3, "👩‍💻 👨‍👩‍👧‍👦 🇩🇪 ⚠️", 0), 3);
+    board.fill(&[one.clone(), two, three.clone()], &[]);
     board.hear(&begun(&one, 1));
     board.hear(&told(&one, 2, uses("ba\x1bsh", "echo \x1b[31mred\x1b[0m \u{2066}漢字")));
     board.hear(&begun(&three, 3));
     board.hear(&told(&three, 4, says("\x1b[?1049l 👩‍💻\tsays\r hello")));
-    board.list(&[one, two, three]);
     let hostile = holder(SlotKey::Dev, 0, "\x1b[31mevil\u{202e}");
     board.sight.classes = vec![Class { key: SlotKey::Dev, limit: 1, holders: vec![hostile] }];
     board.now = super::at(10);
@@ -217,4 +217,19 @@ fn an_open_log_stays_where_it_is_read_and_follows_at_its_end() {
     }
     board.press(Key::Home);
     assert_eq!(last(&mut board), ("line 1000".into(), "line 1020".into()));
+}
+
+#[test]
+fn of_what_is_being_said_the_last_words_are_seen() {
+    let mut board = board();
+    let one = claimed(&task(1, "Fix the crash.", 0), 10);
+    board.fill(std::slice::from_ref(&one), &[]);
+    board.hear(&begun(&one, 10));
+    board.hear(&told(&one, 20, says(&"many words ".repeat(30))));
+    board.hear(&told(&one, 21, says("and 漢字 the last")));
+    let seen = shown(&mut board, PLAIN, 80, 24).0;
+    assert!(seen.lines().any(|line| line.ends_with("and 漢字 the last")), "{seen}");
+    board.hear(&told(&one, 22, says(".\n")));
+    let seen = shown(&mut board, PLAIN, 80, 24).0;
+    assert!(seen.lines().any(|line| line.contains("└ says many words")), "{seen}");
 }

@@ -154,24 +154,26 @@ pub(super) fn fill(text: &str, columns: usize, look: Look) -> String {
     text
 }
 
-/// The name of an issue in exactly so many columns. It is cut in front: the number matters most.
-pub(super) fn name(text: &str, columns: usize, look: Look) -> String {
-    if width(text) <= columns {
-        return fill(text, columns, look);
+/// The end of the text in at most so many columns: of an issue's name the number matters most, and
+/// of what is being said the last words. Where it was cut it says so.
+pub(super) fn tail(text: &str, most: usize, look: Look) -> String {
+    if width(text) <= most {
+        return text.to_owned();
     }
-    let more = look.sign("…", "~");
-    let mut rest = text;
-    while width(rest) + 1 > columns {
+    // A character takes a column or more, but for those that go with another.
+    let from = text.char_indices().rev().nth(most).map_or(0, |(at, _)| at);
+    let mut rest = &text[from..];
+    while width(rest) + 1 > most {
         let mut next = rest.chars();
         if next.next().is_none() {
             break;
         }
         rest = next.as_str();
     }
-    fill(&format!("{more}{rest}"), columns, look)
+    format!("{}{rest}", look.sign("…", "~"))
 }
 
-/// The same, with the text at its right.
+/// The text in exactly so many columns, at their right.
 pub(super) fn right(text: &str, columns: usize, look: Look) -> String {
     let text = cut(text, columns, look);
     let rest = columns.saturating_sub(width(&text));

@@ -3,7 +3,7 @@
 use super::super::board::Board;
 use super::super::entry::Entry;
 use super::super::log::Log;
-use super::brush::{Brush, fill, wrapped};
+use super::brush::{Brush, fill, tail, wrapped};
 use super::tasks::state;
 use crate::screen::teller::{Line, Voice};
 use crate::screen::{Tone, time};
@@ -24,7 +24,8 @@ pub(super) fn draw(board: &mut Board, brush: &mut Brush<'_>) {
     if runs && log.follows() && !log.teller.doing.is_empty() {
         let now = fill("now", LABEL - 1, brush.look);
         let doing = log.teller.begun().unwrap_or_else(|| log.teller.doing.clone());
-        drawn.push((Tone::Faint, format!("{}{now} ", " ".repeat(AT)), flat(&doing)));
+        let doing = tail(&flat(&doing), columns, brush.look);
+        drawn.push((Tone::Faint, format!("{}{now} ", " ".repeat(AT)), doing));
     }
     'lines: for line in log.upwards() {
         let texts = wrapped(&flat(&line.text), columns);

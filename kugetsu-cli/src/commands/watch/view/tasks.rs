@@ -4,7 +4,7 @@ use kugetsu_core::Status;
 
 use super::super::board::Board;
 use super::super::entry::{Entry, Standing};
-use super::brush::{Brush, Look, fill, name, right};
+use super::brush::{Brush, Look, fill, right, tail, width};
 use crate::screen::{Tone, time};
 
 /// How wide each column is. On a narrow terminal there are fewer of them.
@@ -62,7 +62,7 @@ pub(super) fn draw(board: &mut Board, brush: &mut Brush<'_>) {
     let mut lines = Vec::new();
     for (row, entry) in rows.iter().enumerate().take(last).skip(first) {
         lines.push(Drawn { row, pieces: line(board, entry, columns, brush.look) });
-        if let Some(pieces) = latest(board, entry, brush.look) {
+        if let Some(pieces) = latest(board, entry, brush.width(), brush.look) {
             lines.push(Drawn { row, pieces });
         }
     }
@@ -111,9 +111,10 @@ fn line(board: &Board, entry: &Entry, columns: Columns, look: Look) -> Vec<(Tone
         Standing::Over { why, .. } | Standing::Waits { why, .. } if !why.is_empty() => why,
         _ => &entry.message,
     };
+    let lane = board.short(&entry.lane);
     let mut pieces = vec![
         (tone, format!("  {sign} ")),
-        (Tone::Strong, name(board.short(&entry.lane), columns.issue, look)),
+        (Tone::Strong, fill(&tail(lane, columns.issue, look), columns.issue, look)),
         (tone, format!(" {}", fill(&state(board, entry), columns.state, look))),
         (Tone::Plain, right(&time::stopwatch(passed), columns.time, look)),
     ];
@@ -125,11 +126,13 @@ fn line(board: &Board, entry: &Entry, columns: Columns, look: Look) -> Vec<(Tone
 }
 
 /// The last thing that the agent told, below its task.
-fn latest(board: &Board, entry: &Entry, look: Look) -> Option<Vec<(Tone, String)>> {
-    let latest = board.latest(entry);
+fn latest(board: &Board, entry: &Entry, columns: usize, look: Look) -> Option<Vec<(Tone, String)>> {
+    let (latest, goes_on) = board.latest(entry);
     (entry.runs() && !latest.is_empty()).then(|| {
-        let branch = look.sign("└", "`-");
-        vec![(Tone::Faint, format!("    {branch} ")), (Tone::Plain, latest.to_owned())]
+        let branch = format!("    {} ", look.sign("└", "`-"));
+        let room = columns.saturating_sub(width(&branch));
+        let latest = if goes_on { tail(latest, room, look) } else { latest.to_owned() };
+        vec![(Tone::Faint, branch), (Tone::Plain, latest)]
     })
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kugetsu_core::TaskId;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -91,6 +90,11 @@ pub(crate) enum Command {
     Status,
     /// Show who holds the places for agents
     Slots,
+    /// Say gate by gate why an issue, a task or the PM is not being worked on
+    ///
+    /// What each gate waits for, since when, and what would open it. The exit code is 0 whatever the
+    /// answer is.
+    Why(Why),
     /// Watch slots, queue and agents on a live board, and act on them
     ///
     /// The keys: up and down select a task, Enter opens its log, s stops, r retries, p pauses the
@@ -102,6 +106,8 @@ pub(crate) enum Command {
     /// The process that carries out what is queued
     #[command(subcommand)]
     QueueDaemon(QueueDaemon),
+    /// Show what agents said and did: the last logs, or one of them
+    Logs(Logs),
     /// Remove the session and the worktree of an issue, or the base or PM session
     Destroy(Destroy),
     /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
@@ -124,6 +130,12 @@ pub(crate) struct Init {
     /// Replace the base and PM sessions; settings, env files, repositories and worktrees stay
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The issue, a task's id (8 characters of it are enough), or `pm`
+    pub(crate) what: String,
 }
 
 /// How a message is given, and how long to wait.
@@ -195,6 +207,28 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kugetsu logs                     the last 10 attempts, of dev agents and of the PM
+  kugetsu logs 50                  the last 50
+  kugetsu logs acme/widgets#42     the newest log of the issue
+  kugetsu logs -f acme/widgets#42  the same and what is added, until its task is settled
+  kugetsu logs pm -n 20            the last 20 lines of the PM's newest log
+
+With --json the output is the events, one a line (kugetsu.event/1).")]
+pub(crate) struct Logs {
+    /// How many to list [default: 10], or whose to show: an issue, `pm`, or a task's id
+    #[arg(value_name = "N|ISSUE|pm|TASK")]
+    pub(crate) what: Option<String>,
+    /// Show only so many lines of the log, its last
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Show what is added, too, until the task is settled
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct Destroy {
@@ -243,18 +277,41 @@ pub(crate) enum Queue {
     Enqueue(Enqueue),
     /// Show a task with all its attempts
     Show {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
     /// End a task: at once, or as soon as its agent is stopped
     Cancel {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
     /// Queue what a settled task wanted once more, and print the new task's id
+    ///
+    /// The new task comes after those of its issue that are open.
     Retry {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
+    },
+    /// Have the daemon take nothing more from the queue; what runs goes on
+    ///
+    /// `kugetsu start` in the foreground does not heed it.
+    Pause {
+        /// Why, for people
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Have the daemon go on with the queue
+    Resume,
+    /// Forget settled tasks, and print how many
+    ///
+    /// Those of a key are queued anew when they are asked for again.
+    Clear {
+        /// How old they have to be, such as 7d [default: the setting `queue_cleanup_age_days`]
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// All of them, however new
+        #[arg(long, conflicts_with = "older_than")]
+        all: bool,
     },
 }
 
@@ -278,6 +335,9 @@ pub(crate) struct Order {
     /// Not before this time has passed, such as 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) after: Option<Duration>,
+    /// A name of your own for it: asking again under the same one is asking once
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -335,7 +395,16 @@ pub(crate) struct Demo {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text:?} is no time; write it as 30s, 10m or 2h");
-    let time: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+    let refused = || format!("{text:?} is no time; write it as 30s, 10m, 2h or 7d");
+    let time: jiff::Span = text.parse().map_err(|_| refused())?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let time = time.to_duration(days).map_err(|_| refused())?;
     Duration::try_from(time).map_err(|_| refused())
+}
+
+fn key(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.len() > 200 {
+        return Err("a key is 1 to 200 bytes without control characters".to_owned());
+    }
+    Ok(text.to_owned())
 }

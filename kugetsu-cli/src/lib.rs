@@ -37,7 +37,9 @@ mod screen;
 mod settings;
 mod setup;
 mod signals;
+mod situation;
 mod surroundings;
+mod tasks;
 
 pub use place::{Place, Stores};
 pub use runner::CliRunner;

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) use file::commented;
 pub(crate) use table::{SETTINGS, Setting};
 
+use kugetsu_queue::Verbosity;
+
 use crate::errors::CliError;
 use crate::paths::Paths;
 use crate::surroundings::Surroundings;
@@ -99,6 +101,26 @@ impl Settings {
 
     pub(crate) fn daemon_interval(&self) -> Duration {
         self.amount("queue_daemon_interval_minutes", 5.0, 60.0)
+    }
+
+    pub(crate) fn cleanup_age(&self) -> Duration {
+        self.amount("queue_cleanup_age_days", 7.0, 86_400.0)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.amount("drain_timeout_seconds", 300.0, 1.0)
+    }
+
+    pub(crate) fn log_retention(&self) -> Duration {
+        self.amount("log_retention_days", 7.0, 24.0 * 3600.0)
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match self.get("verbosity") {
+            Some("verbose") => Verbosity::Verbose,
+            Some("quiet") => Verbosity::Quiet,
+            _ => Verbosity::Default,
+        }
     }
 
     pub(crate) fn default_server(&self) -> Option<&str> {

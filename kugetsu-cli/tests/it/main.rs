@@ -10,6 +10,7 @@ mod init;
 mod list;
 mod program;
 mod prune;
+mod queue;
 mod real;
 mod settings;
 mod slots;

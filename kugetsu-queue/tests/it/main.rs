@@ -1,8 +1,13 @@
 //! What kugetsu-queue promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chaos;
+mod deliver;
+mod gates;
 mod line;
+mod logs;
 mod process;
+mod prompts;
 mod serve;
 mod slots;
 mod sqlite;

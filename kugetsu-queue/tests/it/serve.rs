@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AttemptEnd, Clock, Failure, IssueRef, MemoryStore, Outcome, Request, Session, SessionKind,
-    SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Task, TaskId, TaskQuery,
-    TaskState, TaskStore, WorkerId,
+    AttemptEnd, Clock, Failure, IssueRef, MemoStore, MemoryStore, Outcome, Request, Session,
+    SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Task, TaskId,
+    TaskQuery, TaskState, TaskStore, WorkerId,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock, Wait,
+    Backends, Engine, FileSlots, Holds, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock,
+    Wait, WatchedStore,
 };
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 /// An engine with room for two agents, in a place of its own.
 struct Site {
     engine: Engine,
+    backends: Backends,
     agent: FakeAgent,
     clock: Arc<ManualClock>,
     store: MemoryStore,
@@ -35,19 +37,24 @@ impl Site {
         let here = root.path().canonicalize().unwrap();
         let (agent, store) = (FakeAgent::new(), MemoryStore::new());
         let (clock, slots) = (Arc::new(ManualClock::new()), Arc::new(MemorySlots::new(2)));
-        let engine = Engine::new(
-            Backends::new(
-                (Arc::new(store.clone()), Arc::new(store.clone())),
-                slots.clone(),
-                worktrees(&here),
-                Arc::new(agent.clone()),
-                (clock.clone(), Arc::new(SeededChance::new(7))),
-            ),
-            WorkerId::new("tester").unwrap(),
-            here.join("home"),
+        let backends = Backends::new(
+            (Arc::new(store.clone()), Arc::new(store.clone())),
+            slots.clone(),
+            worktrees(&here),
+            Arc::new(agent.clone()),
+            (clock.clone(), Arc::new(SeededChance::new(7))),
         );
+        let worker = WorkerId::new("tester").unwrap();
+        let engine = Engine::new(backends.clone(), worker, here.join("home"));
         engine.init().await.unwrap();
-        Self { engine, agent, clock, store, slots, root }
+        Self { engine, backends, agent, clock, store, slots, root }
+    }
+
+    /// Another engine on the same ground that remembers by these memos.
+    fn engine_with(&self, memos: Arc<dyn MemoStore>) -> Engine {
+        let home = self.root.path().canonicalize().unwrap().join("home");
+        let backends = self.backends.clone().with_memos(memos);
+        Engine::new(backends, WorkerId::new("another").unwrap(), home)
     }
 
     async fn enqueue(&self, number: u64, message: &str) -> Task {
@@ -357,7 +364,7 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
     let (shutdown, serving) = serve(&engine);
     site.clock.until_asleep(2).await;
     // The same store, but nothing in memory that the two share.
-    let theirs = kugetsu_queue::WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
+    let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
     let task = site.engine.queue().task(Request::dev(issue(1), "MODEL: say done"));
     let told = task.enqueued(site.clock.moment());
     theirs.commit(&task, kugetsu_core::Expected::Absent, &[told]).await.unwrap();
@@ -369,4 +376,99 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
         task.state,
         TaskState::Settled { outcome: Outcome::Completed { .. }, .. }
     )));
+}
+
+#[tokio::test]
+async fn a_paused_queue_rests_while_what_runs_goes_on_and_is_resumed_at_once() {
+    let site = Site::new().await;
+    let running = site.enqueue(1, "MODEL: gate go\nMODEL: say done").await;
+    let serving = serve(&site.engine);
+    site.agent.until_at_work(1).await;
+    assert!(site.engine.holds().pause("lunch").await.unwrap());
+    assert!(!site.engine.holds().pause("again").await.unwrap());
+    let waiting = site.enqueue(2, "MODEL: say done").await;
+    site.agent.open("go");
+    assert_eq!(settled(&site.engine, running.id).await.status(), Status::Completed);
+    // Looking again and again changes nothing.
+    for _ in 0..20 {
+        site.clock.until_asleep(2).await;
+        site.clock.advance(Duration::from_mins(6));
+    }
+    site.clock.until_asleep(2).await;
+    assert_eq!(site.engine.queue().load(waiting.id).await.unwrap().status(), Status::Pending);
+    assert_eq!(site.agent.runs().len(), 1);
+    assert!(site.slots.holders(&SlotKey::Dev).await.unwrap().is_empty());
+    assert!(site.engine.holds().resume().await.unwrap());
+    assert_eq!(settled(&site.engine, waiting.id).await.status(), Status::Completed);
+    drained(serving).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_begins_while_a_slot_is_waited_for_is_heeded() {
+    let site = Site::new().await;
+    let one = site.slots.try_acquire(&SlotKey::Dev, "another").await.unwrap();
+    let two = site.slots.try_acquire(&SlotKey::Dev, "another").await.unwrap();
+    let task = site.enqueue(1, "MODEL: say done").await;
+    let serving = serve(&site.engine);
+    // The PM's half sleeps; the other one waits for a slot.
+    site.clock.until_asleep(1).await;
+    site.engine.holds().pause("").await.unwrap();
+    drop((one, two));
+    site.clock.until_asleep(2).await;
+    assert_eq!(site.engine.queue().load(task.id).await.unwrap().status(), Status::Pending);
+    site.engine.holds().resume().await.unwrap();
+    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
+    drained(serving).await;
+}
+
+#[tokio::test]
+async fn a_providers_hold_ends_by_itself_and_the_longest_counts() {
+    let site = Site::new().await;
+    let holds = site.engine.holds();
+    holds.hold_provider("acme", "429", Duration::from_mins(2)).await.unwrap();
+    holds.hold_provider("other", "429", Duration::from_mins(1)).await.unwrap();
+    let task = site.enqueue(1, "MODEL: say done").await;
+    let serving = serve(&site.engine);
+    site.clock.until_asleep(2).await;
+    site.clock.advance(Duration::from_secs(90));
+    assert_eq!(site.agent.runs().len(), 0);
+    assert_eq!(holds.active().await.unwrap().len(), 1);
+    site.clock.until_asleep(2).await;
+    site.clock.advance(Duration::from_secs(30));
+    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
+    drained(serving).await;
+}
+
+/// Nothing is shared but the store and the bell: as a command in another process resumes.
+#[tokio::test]
+async fn a_queue_is_resumed_from_another_process() {
+    let site = Site::new().await;
+    let bell = site.root.path().join("bell");
+    let memos = Arc::new(site.store.clone());
+    let engine = site.engine_with(memos.clone()).with_bell(&bell);
+    engine.holds().pause("").await.unwrap();
+    let task = enqueue(&engine, 1, "MODEL: say done").await;
+    let serving = serve(&engine);
+    site.clock.until_asleep(2).await;
+    let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
+    assert!(Holds::new(memos, site.clock.clone(), theirs).resume().await.unwrap());
+    assert_eq!(settled(&engine, task.id).await.status(), Status::Completed);
+    drained(serving).await;
+}
+
+/// Nobody tells of a slot's release but the pool: not even the clock goes on.
+#[tokio::test]
+async fn an_issue_that_comes_free_is_taken_at_once() {
+    let site = Site::new().await;
+    let key = SlotKey::Issue(issue(1));
+    let held = site.slots.try_acquire(&key, "by hand").await.unwrap();
+    let task = site.enqueue(1, "MODEL: say done").await;
+    let serving = serve(&site.engine);
+    site.clock.until_asleep(1).await;
+    let other = site.enqueue(2, "MODEL: say done").await;
+    assert_eq!(settled(&site.engine, other.id).await.status(), Status::Completed);
+    assert_eq!(site.engine.queue().load(task.id).await.unwrap().status(), Status::Pending);
+    drop(held);
+    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
+    drained(serving).await;
 }

@@ -5,11 +5,13 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
+use kugetsu_core::Timestamp;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 
 use crate::errors::CliError;
 use crate::paths::{Paths, replace};
+use crate::screen::time;
 
 /// The right to be the daemon, as long as it lives. A record lock of the process: what it starts
 /// does not have it, and whoever asks is told the process.
@@ -47,6 +49,25 @@ pub(super) fn holder(paths: &Paths) -> Result<Option<Pid>, CliError> {
     };
     let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock));
     Ok(held.map_err(|error| told(&error.into()))?.and_then(|lock| lock.pid))
+}
+
+/// Since when this process holds the lock, if it has said so.
+pub(super) fn since(paths: &Paths, pid: u32) -> Option<Timestamp> {
+    let note = std::fs::read_to_string(paths.queue().join("daemon.pid")).ok()?;
+    let (whose, since) = note.trim().split_once(' ')?;
+    let since: jiff::Timestamp = since.parse().ok()?;
+    let is_its = whose.parse() == Ok(pid);
+    is_its.then(|| u64::try_from(since.as_millisecond()).ok().map(Timestamp::from_millis))?
+}
+
+/// Who holds the lock, in words; `another process` if it has just let go.
+pub(super) fn told(paths: &Paths) -> Result<String, CliError> {
+    let Some(pid) = holder(paths)? else { return Ok("another process".to_owned()) };
+    let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default();
+    Ok(match since(paths, pid) {
+        Some(since) => format!("process {pid} since {}", time::clock(since)),
+        None => format!("process {pid}"),
+    })
 }
 
 fn path(paths: &Paths) -> PathBuf {

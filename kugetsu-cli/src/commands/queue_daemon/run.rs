@@ -56,10 +56,9 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
         .create(&queue)
         .map_err(|error| CliError::io(format_args!("make {}", queue.display()), &error))?;
     let Some(_lock) = Lock::take(paths)? else {
-        let who = lock::holder(paths)?.map_or("another process".to_owned(), |pid| {
-            format!("process {}", pid.as_raw_nonzero())
-        });
-        return Err(CliError::new(Kind::InUse, format!("the daemon runs already: {who}")));
+        let who = lock::told(paths)?;
+        return Err(CliError::new(Kind::InUse, format!("the daemon is already running: {who}"))
+            .hint("`kugetsu queue-daemon restart` takes its place"));
     };
     let path = queue.join("daemon.log");
     let log = Log::open(path.clone())

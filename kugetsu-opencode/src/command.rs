@@ -42,10 +42,11 @@ impl OpencodeRunner {
         let state = self.state().await?;
         let plan = Plan {
             what: "command",
+            label: self.config().label.clone(),
             guard: self.guard()?,
             program: self.program().await?,
             args,
-            env: environment::changes(self.config(), &state),
+            env: environment::changes(self.config(), &state)?,
             directory: directory.to_owned(),
             stdin: None,
             grace: self.config().limits.grace,

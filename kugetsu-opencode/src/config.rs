@@ -1,5 +1,6 @@
 //! What an embedder decides about the runner.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +24,14 @@ pub struct OpencodeConfig {
     pub guard: GuardProgram,
     /// Changes to the environment that opencode inherits from this process.
     pub environment: Environment,
+    /// What the runner's process trees are called, if they are: see [`label`](crate::label).
+    pub label: Option<String>,
+    /// Servers of tools for every agent of this runner, by name, beside those that the user has set
+    /// up in opencode.
+    pub tools: BTreeMap<String, ToolServer>,
+    /// The program that agents may run with any arguments in [our own shell](crate::shell), which
+    /// then takes the place of every other; without, the user's own shell runs what they like.
+    pub narrow_shell: Option<PathBuf>,
     /// Whether a repository's own `opencode.json` and `.opencode/` are read. They can start
     /// programs before anything is asked, so they are not, unless their author is trusted.
     pub project_config: bool,
@@ -32,6 +41,21 @@ pub struct OpencodeConfig {
     pub model: Option<String>,
     /// How long opencode may take for what takes long, and what it may use.
     pub limits: Limits,
+}
+
+/// A program that offers tools over its standard streams, as the Model Context Protocol has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolServer {
+    /// The program and its arguments. opencode starts it, so that it belongs to the agents' tree.
+    pub command: Vec<String>,
+}
+
+impl ToolServer {
+    /// This program with these arguments.
+    pub fn new(command: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { command: command.into_iter().map(Into::into).collect() }
+    }
 }
 
 /// How opencode is driven.
@@ -61,6 +85,8 @@ pub struct Limits {
     pub look: Duration,
     /// A server without runs is ended when it holds more memory than this, in bytes.
     pub memory: u64,
+    /// A server is ended when nobody has used it for so long.
+    pub idle: Duration,
     /// How often in a row the model's provider may fail within one turn, before the turn does.
     pub provider_retries: u64,
     /// How long a model's provider whose server is at fault may ask to wait; if it asks for more,
@@ -80,6 +106,7 @@ impl Default for Limits {
             grace: Duration::from_secs(2),
             look: Duration::from_secs(2),
             memory: 1 << 30,
+            idle: Duration::from_mins(5),
             provider_retries: 8,
             provider_wait: Duration::from_mins(2),
             provider_patience: Duration::from_secs(30),
@@ -143,6 +170,9 @@ impl OpencodeConfig {
             engine: Engine::default(),
             guard: GuardProgram::default(),
             environment: Environment::default(),
+            label: None,
+            tools: BTreeMap::new(),
+            narrow_shell: None,
             project_config: false,
             rules: RuleBook::default(),
             model: None,
@@ -171,6 +201,25 @@ impl OpencodeConfig {
     /// Changes to the environment that opencode inherits.
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
+        self
+    }
+
+    /// Calls the runner's process trees so: see [`label`](crate::label).
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Gives every agent the tools of this server. The agents know a tool as `name_tool`.
+    pub fn with_tools(mut self, name: impl Into<String>, server: ToolServer) -> Self {
+        self.tools.insert(name.into(), server);
+        self
+    }
+
+    /// Has agents run their commands in [our own shell](crate::shell), which runs this program and
+    /// a few that only read, and nothing else.
+    pub fn with_narrow_shell(mut self, program: impl Into<PathBuf>) -> Self {
+        self.narrow_shell = Some(program.into());
         self
     }
 

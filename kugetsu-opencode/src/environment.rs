@@ -1,14 +1,21 @@
 //! The environment that every opencode of this runner gets.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use kugetsu_core::agent::AgentError;
+use kugetsu_core::error::Retry;
+use serde_json::{Value, json};
 
 use crate::config::OpencodeConfig;
-use crate::quirks;
 use crate::state::State;
+use crate::{fault, label, quirks, shell};
 
 /// The changes to our own environment for an opencode of this runner.
-pub(crate) fn changes(config: &OpencodeConfig, state: &State) -> Vec<(OsString, Option<OsString>)> {
+pub(crate) fn changes(
+    config: &OpencodeConfig,
+    state: &State,
+) -> Result<Vec<(OsString, Option<OsString>)>, AgentError> {
     let mut changes: Vec<(OsString, Option<OsString>)> = Vec::new();
     let set = |(name, value): (&str, &str)| (OsString::from(name), Some(OsString::from(value)));
     changes.extend(quirks::QUIET.map(set));
@@ -20,7 +27,57 @@ pub(crate) fn changes(config: &OpencodeConfig, state: &State) -> Vec<(OsString, 
     changes.push((quirks::DATABASE.into(), Some(state.database().into())));
     let rules = permission_object(&own_places(config, state));
     changes.push((quirks::PERMISSION.into(), Some(rules.into())));
-    changes
+    changes.push((label::VARIABLE.into(), config.label.clone().map(OsString::from)));
+    let shell = narrow_shell(config, state)?;
+    if let (Some(shell), Some(program)) = (&shell, &config.narrow_shell) {
+        changes.push(("SHELL".into(), Some(shell.into())));
+        changes.push((shell::PROGRAM.into(), Some(program.into())));
+    }
+    changes.extend(settings(config, shell.as_deref())?);
+    Ok(changes)
+}
+
+/// The path at which our own shell is found, if agents are to have no other.
+fn narrow_shell(config: &OpencodeConfig, state: &State) -> Result<Option<PathBuf>, AgentError> {
+    if config.narrow_shell.is_none() {
+        return Ok(None);
+    }
+    let program = config.guard.lasting().map_err(|error| AgentError::Missing {
+        program: "the agents' own shell".into(),
+        why: error.to_string(),
+    })?;
+    let link = state.shell(&program).map_err(|error| fault::io("make its own shell", error))?;
+    Ok(Some(link))
+}
+
+/// What we set in opencode's settings, beside what the user has set in the same way.
+fn settings(
+    config: &OpencodeConfig,
+    shell: Option<&Path>,
+) -> Result<Option<(OsString, Option<OsString>)>, AgentError> {
+    if config.tools.is_empty() && shell.is_none() {
+        return Ok(None);
+    }
+    let users = config.environment.value_of(quirks::SETTINGS).filter(|text| !text.is_empty());
+    let users = users.map(|text| text.to_string_lossy().into_owned());
+    let mut all: serde_json::Map<String, Value> = match &users {
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            let what = format!("read {} as a JSON object", quirks::SETTINGS);
+            fault::backend(what, Retry::Never, error)
+        })?,
+        None => serde_json::Map::new(),
+    };
+    for (name, server) in &config.tools {
+        let told = json!({ "type": "local", "command": server.command, "enabled": true });
+        let servers = all.entry("mcp").or_insert_with(|| json!({}));
+        if let Some(servers) = servers.as_object_mut() {
+            servers.insert(name.clone(), told);
+        }
+    }
+    if let Some(shell) = shell {
+        all.insert("shell".into(), json!(shell));
+    }
+    Ok(Some((quirks::SETTINGS.into(), Some(Value::Object(all).to_string().into()))))
 }
 
 /// The places outside of a worktree that opencode itself hands to its agent.

@@ -46,7 +46,9 @@
 
 pub mod config;
 pub mod guard;
+pub mod label;
 pub mod rules;
+pub mod shell;
 
 mod command;
 mod environment;
@@ -71,7 +73,7 @@ mod tree;
 mod untrusted;
 mod wire;
 
-pub use config::{Engine, Environment, Limits, OpencodeConfig};
+pub use config::{Engine, Environment, Limits, OpencodeConfig, ToolServer};
 pub use guard::{GuardError, GuardProgram};
 pub use recovery::Ended;
 pub use rules::{Rule, RuleBook, Verdict};

@@ -185,6 +185,23 @@ pub(crate) fn resident(process: Process) -> Option<u64> {
     kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
+/// The ancestors of a process, its parent first.
+pub(crate) fn ancestors(of: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut next = stat(of).map(|stat| stat.parent);
+    while let Some(pid) = next.filter(|&pid| pid > 0 && !found.contains(&pid)) {
+        found.push(pid);
+        next = stat(pid).map(|stat| stat.parent);
+    }
+    found
+}
+
+/// The words of a process's command line; none if it cannot be read.
+pub(crate) fn words(pid: i32) -> Vec<Vec<u8>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
+}
+
 fn pids() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc")
         .into_iter()

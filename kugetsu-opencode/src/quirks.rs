@@ -52,6 +52,9 @@ pub(crate) const DATABASE: &str = "OPENCODE_DB";
 /// Rules for every session, sub-agents included; it has to be an object, never a text. (1.18.33)
 pub(crate) const PERMISSION: &str = "OPENCODE_PERMISSION";
 
+/// Settings of opencode as one JSON object, over those in files. (1.18.33)
+pub(crate) const SETTINGS: &str = "OPENCODE_CONFIG_CONTENT";
+
 /// The agent whose rules hold when nobody names one. (1.18.33)
 pub(crate) const DEFAULT_AGENT: &str = "build";
 

@@ -50,27 +50,37 @@ pub struct RuleBook {
 const WAITING: [&str; 5] =
     ["question", "plan_enter", "plan_exit", "doom_loop", "external_directory"];
 
+/// What an agent that coordinates may use: what only reads, and its own list of things to do.
+const READING: [&str; 8] =
+    ["read", "glob", "grep", "list", "todoread", "todowrite", "webfetch", "websearch"];
+
 impl Default for RuleBook {
-    /// No questions, no modes, nothing outside of the worktree; a PM edits nothing, and runs
-    /// `kugetsu` and commands that only read.
+    /// No questions, no modes, nothing outside of the worktree. A PM may only read: it edits
+    /// nothing, runs nothing, has no sub-agents, and none of the user's own tool servers.
     fn default() -> Self {
         let quiet: Vec<Rule> = WAITING.iter().map(|class| Rule::deny(*class, "*")).collect();
-        let mut pm = quiet.clone();
-        pm.push(Rule::deny("edit", "*"));
-        pm.push(Rule::deny("bash", "*"));
-        let commands = ["git status", "git log", "git diff", "git show", "ls", "cat", "pwd"];
-        let named = |command: &str| {
-            [Rule::allow("bash", command), Rule::allow("bash", format!("{command} *"))]
-        };
-        pm.extend(commands.into_iter().flat_map(named));
-        // A command that reads may still be told to write.
-        pm.extend(["*>*", "*--output*"].map(|writing| Rule::deny("bash", writing)));
-        pm.extend(named("kugetsu"));
+        let mut pm = vec![Rule::deny("*", "*")];
+        pm.extend(READING.map(|class| Rule::allow(class, "*")));
         Self { dev: quiet, pm }
     }
 }
 
 impl RuleBook {
+    /// A PM may also run these commands, in [our own shell](crate::shell) and in no other.
+    pub(crate) fn with_commands<'a>(mut self, commands: impl IntoIterator<Item = &'a str>) -> Self {
+        let named = |command: &str| {
+            [Rule::allow("bash", command), Rule::allow("bash", format!("{command} *"))]
+        };
+        self.pm.extend(commands.into_iter().flat_map(named));
+        self
+    }
+
+    /// A PM may also use the tools of this server.
+    pub(crate) fn with_tools(mut self, server: &str) -> Self {
+        self.pm.push(Rule::allow(format!("{server}_*"), "*"));
+        self
+    }
+
     /// The rules of a role.
     pub(crate) fn of(&self, role: Role) -> &[Rule] {
         match role {
@@ -90,7 +100,7 @@ pub(crate) struct ToldRule {
 
 /// The whole of what a session is given: what opencode would apply anyway, with every *ask*
 /// decided, then the role's rules, and then the two places outside of the worktree that opencode
-/// itself needs.
+/// itself needs. A role that begins by denying everything allows nothing that was denied before.
 pub(crate) fn decided(told: &[ToldRule], role: &[Rule], own_places: &[String]) -> Vec<Rule> {
     let mut rules: Vec<Rule> = vec![Rule::allow("*", "*")];
     rules.extend(told.iter().map(|rule| {
@@ -102,6 +112,11 @@ pub(crate) fn decided(told: &[ToldRule], role: &[Rule], own_places: &[String]) -
         Rule { permission: rule.permission.clone(), pattern: rule.pattern.clone(), action }
     }));
     rules.extend_from_slice(role);
+    if role.first() == Some(&Rule::deny("*", "*")) {
+        let denied = rules[1..=told.len()].iter().filter(|rule| rule.action == Verdict::Deny);
+        let denied: Vec<Rule> = denied.cloned().collect();
+        rules.extend(denied);
+    }
     rules.extend(
         own_places.iter().map(|place| Rule::allow("external_directory", format!("{place}/*"))),
     );
@@ -213,11 +228,32 @@ mod tests {
     }
 
     #[test]
-    fn a_pm_may_neither_edit_nor_run_what_it_likes() {
-        let pm = RuleBook::default().pm;
-        assert!(pm.contains(&Rule::deny("edit", "*")));
-        let any = pm.iter().position(|rule| *rule == Rule::deny("bash", "*")).unwrap();
-        let own = pm.iter().position(|rule| *rule == Rule::allow("bash", "kugetsu *")).unwrap();
-        assert!(any < own, "the last rule that matches holds");
+    fn a_pm_may_use_what_is_named_and_nothing_else() {
+        let book = RuleBook::default().with_tools("kugetsu").with_commands(["kugetsu", "ls"]);
+        let own =
+            [told("*", "*", "allow"), told("webfetch", "*", "deny"), told("read", "*.env", "ask")];
+        let rules = decided(&own, &book.pm, &["/t".into()]);
+        for (class, pattern, allowed) in [
+            ("read", "README.md", true),
+            ("read", "x.env", false),
+            ("webfetch", "https://example.com", false),
+            ("websearch", "x", true),
+            ("kugetsu_start", "*", true),
+            ("files_write", "*", false),
+            ("bash", "kugetsu list", true),
+            ("bash", "ls", true),
+            ("bash", "lsof", false),
+            ("bash", "touch f", false),
+            ("edit", "f", false),
+            ("task", "general", false),
+            ("question", "*", false),
+            ("external_directory", "/etc/*", false),
+            ("external_directory", "/t/x", true),
+        ] {
+            let said = verdict(&rules, class, &[pattern.to_owned()]) == Verdict::Allow;
+            assert_eq!(said, allowed, "{class} {pattern}");
+        }
+        let bare = decided(&own, &RuleBook::default().pm, &[]);
+        assert_eq!(verdict(&bare, "bash", &["kugetsu list".to_owned()]), Verdict::Deny);
     }
 }

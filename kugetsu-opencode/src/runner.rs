@@ -15,6 +15,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::config::{Engine, OpencodeConfig};
 use crate::recovery::Ended;
 use crate::server::{Lease, Model, Pool, PostOffice};
+use crate::shell::READERS;
 use crate::state::State;
 use crate::{fault, probe, run, solo};
 
@@ -62,7 +63,7 @@ impl OpencodeRunner {
         }
         let id = AgentId::new(fault::WHO)
             .map_err(|error| fault::backend("name itself", Retry::Never, error))?;
-        let config = Arc::new(config);
+        let config = Arc::new(with_own_rules(config));
         let pool = Arc::new(Pool::new(Arc::clone(&config)));
         Ok(Self {
             inner: Arc::new(Inner {
@@ -183,6 +184,20 @@ impl OpencodeRunner {
             }),
         }
     }
+}
+
+/// What is allowed because we provide it ourselves.
+fn with_own_rules(mut config: OpencodeConfig) -> OpencodeConfig {
+    let mut rules = config.rules;
+    for server in config.tools.keys() {
+        rules = rules.with_tools(server);
+    }
+    if let Some(program) = &config.narrow_shell {
+        let own = program.file_name().map(|name| name.to_string_lossy().into_owned());
+        rules = rules.with_commands(own.as_deref().into_iter().chain(["pwd"]).chain(READERS));
+    }
+    config.rules = rules;
+    config
 }
 
 #[async_trait]

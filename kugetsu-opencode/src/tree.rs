@@ -27,6 +27,8 @@ use crate::state::{self, State};
 pub(crate) struct Plan {
     /// What it is, for people, such as `server`.
     pub(crate) what: &'static str,
+    /// What its agents' trees are called.
+    pub(crate) label: Option<String>,
     pub(crate) guard: PathBuf,
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
@@ -134,6 +136,7 @@ impl Tree {
             directory: plan.directory,
             stdin: plan.stdin,
             marker: record.marker.clone(),
+            label: plan.label,
             private_tmp: Some(record.private_tmp.clone()),
             grace: plan.grace,
             inherits: plan.inherits,

@@ -26,6 +26,8 @@ pub(crate) struct Guarding {
     pub(crate) directory: PathBuf,
     pub(crate) stdin: Option<Vec<u8>>,
     pub(crate) marker: Marker,
+    /// What the tree is called, in the guard's own command line.
+    pub(crate) label: Option<String>,
     /// A directory whose last component is the marker's id; the guard removes it.
     pub(crate) private_tmp: Option<PathBuf>,
     pub(crate) grace: Duration,
@@ -59,7 +61,7 @@ impl Guarding {
 
         let mut command = Command::new(&self.guard);
         let (name, value) = self.marker.variable();
-        command.arg(ARGUMENT).env(name, value);
+        command.arg(ARGUMENT).args(&self.label).env(name, value);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // What people see in a list of processes; the program may be `/proc/self/exe`.
         command.arg0("kugetsu-guard");

@@ -58,6 +58,21 @@ impl GuardProgram {
     }
 }
 
+impl GuardProgram {
+    /// The path by which other processes can start it, too.
+    pub(crate) fn lasting(&self) -> Result<PathBuf, GuardError> {
+        let path = self.resolve()?;
+        if path != Path::new("/proc/self/exe") {
+            return Ok(path);
+        }
+        let exe = env::current_exe().map_err(|_| GuardError::Missing)?;
+        // After an upgrade the kernel names the old file so; the new one is in its place.
+        let text = exe.to_string_lossy();
+        let path = text.strip_suffix(" (deleted)").map_or(exe.clone(), PathBuf::from);
+        is_there(path.clone()).ok_or(GuardError::NotThere { path })
+    }
+}
+
 fn beside() -> Option<PathBuf> {
     let exe = env::current_exe().ok()?;
     is_there(exe.parent()?.join(NAME))

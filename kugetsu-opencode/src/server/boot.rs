@@ -31,6 +31,8 @@ pub(crate) enum BootError {
     #[error("{0}")]
     Guard(#[from] crate::guard::GuardError),
     #[error("{0}")]
+    Environment(#[from] kugetsu_core::AgentError),
+    #[error("{0}")]
     Http(#[from] super::HttpError),
     #[error("the server ended before it listened{}", said(.0))]
     Ended(Vec<String>),
@@ -163,11 +165,12 @@ fn plan(
     port: u16,
     password: &Password,
 ) -> Result<Plan, BootError> {
-    let mut env = environment::changes(config, state);
+    let mut env = environment::changes(config, state)?;
     env.push(("OPENCODE_SERVER_PASSWORD".into(), Some(password.reveal().into())));
     let args = ["serve", "--hostname", "127.0.0.1", "--port"].map(OsString::from);
     Ok(Plan {
         what: "server",
+        label: config.label.clone(),
         guard: config.guard.resolve()?,
         program: program.to_owned(),
         args: args.into_iter().chain([port.to_string().into()]).collect(),

@@ -2,10 +2,12 @@
 //! has grown too large.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
+use tokio::time::Instant;
 
 use super::Server;
 use super::boot::{BootError, boot};
@@ -14,6 +16,9 @@ use crate::fault;
 use crate::recovery::{self, Ended};
 use crate::state::State;
 
+/// How often it is looked whether a server is idle, in the time after which it is ended.
+const LOOKS: u32 = 10;
+
 /// At most one living server.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -21,6 +26,8 @@ pub(crate) struct Pool {
     current: tokio::sync::Mutex<Option<Arc<Server>>>,
     recovered: tokio::sync::OnceCell<()>,
     ended: Mutex<Vec<Ended>>,
+    /// How often somebody has asked for the server.
+    uses: AtomicU64,
 }
 
 /// The right to use the server. While one is held, the server is not replaced.
@@ -42,11 +49,17 @@ impl Pool {
             current: tokio::sync::Mutex::default(),
             recovered: tokio::sync::OnceCell::new(),
             ended: Mutex::default(),
+            uses: AtomicU64::new(0),
         }
     }
 
     /// The server, started if there is none.
-    pub(crate) async fn lease(&self, program: &Path, version: &str) -> Result<Lease, AgentError> {
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        program: &Path,
+        version: &str,
+    ) -> Result<Lease, AgentError> {
+        self.uses.fetch_add(1, Ordering::Relaxed);
         let state = self.state().await?;
         let mut current = self.current.lock().await;
         if let Some(server) = current.take() {
@@ -59,6 +72,7 @@ impl Pool {
         let server = boot(&self.config, &state, program, version).await.map_err(fault_of)?;
         let server = Arc::new(server);
         *current = Some(Arc::clone(&server));
+        tokio::spawn(end_idle(Arc::downgrade(self), Arc::downgrade(&server)));
         Ok(Lease(server))
     }
 
@@ -106,9 +120,39 @@ impl Pool {
     }
 
     fn is_outgrown(&self, server: &Arc<Server>) -> bool {
-        Arc::strong_count(server) <= 1
-            && server.post().is_empty()
+        is_unused(server)
             && server.memory().is_some_and(|memory| memory > self.config.limits.memory)
+    }
+}
+
+/// Whether nobody but the pool has the server.
+fn is_unused(server: &Arc<Server>) -> bool {
+    Arc::strong_count(server) <= 1 && server.post().is_empty()
+}
+
+/// Ends the server when nobody has used it for a while.
+async fn end_idle(pool: Weak<Pool>, server: Weak<Server>) {
+    let mut seen = None;
+    let mut since = Instant::now();
+    loop {
+        let Some(limits) = pool.upgrade().map(|pool| pool.config.limits.clone()) else { return };
+        tokio::time::sleep(limits.idle / LOOKS).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut current = pool.current.lock().await;
+        // Another one has taken its place, or none has.
+        let Some(ours) = current.as_ref().filter(|ours| server.as_ptr() == Arc::as_ptr(ours))
+        else {
+            return;
+        };
+        let uses = pool.uses.load(Ordering::Relaxed);
+        if !is_unused(ours) || seen != Some(uses) {
+            (seen, since) = (Some(uses), Instant::now());
+        } else if since.elapsed() >= limits.idle
+            && let Some(idle) = current.take()
+        {
+            idle.end(limits.stop + limits.grace).await;
+            return;
+        }
     }
 }
 

@@ -50,10 +50,11 @@ pub(crate) async fn start(
     }
     let plan = Plan {
         what: "run",
+        label: runner.config().label.clone(),
         guard: runner.guard()?,
         program: runner.program().await?,
         args,
-        env: environment::changes(runner.config(), &state),
+        env: environment::changes(runner.config(), &state)?,
         directory,
         stdin: Some(message.into_bytes()),
         grace: runner.config().limits.grace,

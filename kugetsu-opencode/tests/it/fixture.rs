@@ -96,6 +96,11 @@ impl Fixture {
         self.directory.path().join("state")
     }
 
+    /// The home directory of whoever runs opencode here.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.sandbox.home()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -4,6 +4,7 @@
 mod asking;
 mod fixture;
 mod guard;
+mod pm;
 mod probe;
 mod promises;
 mod server;

@@ -77,6 +77,10 @@ pub(crate) enum Command {
     Start(Start),
     /// Have the agent of an issue go on where it left off
     Continue(Continue),
+    /// Have something done that is said in plain words, and print the task's id
+    ///
+    /// A message that names one issue goes to the agent of that issue, any other one to the PM.
+    Delegate(Delegate),
     /// Stop the agent of an issue; its session can be continued
     ///
     /// Prints `not in use` if nobody works on the issue, which is no error.
@@ -119,6 +123,10 @@ pub(crate) enum Command {
     Destroy(Destroy),
     /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
     Prune(Prune),
+    /// Offer these commands as tools to an agent, over the standard streams
+    ///
+    /// The Model Context Protocol, as agents know it. The PM's agent has these tools by itself.
+    Mcp(Mcp),
     /// Show the settings
     #[command(subcommand)]
     Config(Config),
@@ -195,6 +203,37 @@ pub(crate) struct Continue {
     pub(crate) message: Option<String>,
     #[command(flatten)]
     pub(crate) turn: Turn,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kugetsu delegate \"Fix acme/widgets#42: it crashes on empty input.\"
+  kugetsu delegate --wait \"What is open, and how far is it?\"
+  kugetsu delegate - < wishes.md")]
+pub(crate) struct Delegate {
+    /// What is wanted; `-` reads it from the input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) message: Option<String>,
+    /// Read the message from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) message_file: Option<PathBuf>,
+    /// Wait for the answer, at most so long (such as 30s or 10m) if a time is given, and print it
+    #[arg(long, value_name = "TIME", require_equals = true, num_args = 0..=1, value_parser = duration)]
+    #[allow(clippy::option_option)]
+    pub(crate) wait: Option<Option<Duration>>,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tell your agent to start the program `kugetsu` with the argument `mcp`. In opencode's settings:
+  { \"mcp\": { \"kugetsu\": { \"type\": \"local\", \"command\": [\"kugetsu\", \"mcp\"] } } }")]
+pub(crate) struct Mcp {
+    /// Offer only what reads
+    #[arg(long)]
+    pub(crate) read_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -188,6 +188,11 @@ impl From<QueueError> for CliError {
             QueueError::Store(store) => store.into(),
             busy @ QueueError::Busy { .. } => Self::new(Kind::InUse, busy.to_string())
                 .hint("wait for it to end, or stop it with `kugetsu stop <issue>`"),
+            taken @ QueueError::KeyTaken { task } => {
+                Self::new(Kind::of(taken.retry()), taken.to_string()).hint(format!(
+                    "`kugetsu queue show {task}` shows it; another request needs another key"
+                ))
+            }
             other => Self::new(Kind::of(other.retry()), other.to_string()).caused_by(&other),
         }
     }

@@ -26,11 +26,13 @@
 pub mod exit;
 
 mod args;
+mod caller;
 mod commands;
 mod env_files;
 mod errors;
 mod paths;
 mod place;
+mod references;
 mod repositories;
 mod runner;
 mod screen;

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
-    AgentRunner, IssueRef, RepoRef, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
+    AgentRunner, IssueRef, RepoRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
     WorktreeProvider,
 };
 use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
+    ToolServer,
 };
 use kugetsu_queue::{
     Backends, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
@@ -19,7 +21,8 @@ use kugetsu_queue::{
 };
 use tokio::sync::OnceCell;
 
-use crate::args::Global;
+use crate::args::{Color, Global};
+use crate::caller::{self, Caller};
 use crate::env_files;
 use crate::errors::{CliError, Kind};
 use crate::paths::Paths;
@@ -42,6 +45,10 @@ pub(crate) struct Setup {
     worktrees: OnceLock<Arc<dyn WorktreeProvider>>,
     agent: OnceLock<Arc<dyn AgentRunner>>,
     opencode: OnceLock<OpencodeRunner>,
+    /// The PM's own, so that whatever it starts is known by its label.
+    pm_opencode: OnceLock<OpencodeRunner>,
+    /// Whether an agent asks, by its tools, and no person sees the answer.
+    by_tool: bool,
 }
 
 impl Setup {
@@ -62,6 +69,19 @@ impl Setup {
             worktrees: OnceLock::new(),
             agent: OnceLock::new(),
             opencode: OnceLock::new(),
+            pm_opencode: OnceLock::new(),
+            by_tool: false,
+        }
+    }
+
+    /// The same surroundings for one command of an agent that uses our tools, as something that can
+    /// be handed to another thread.
+    pub(crate) fn for_tools(&self) -> ForTools {
+        ForTools {
+            registry: self.registry.clone(),
+            variables: self.around.variables.clone(),
+            directory: self.around.directory.clone(),
+            is_of_process: self.around.is_of_process,
         }
     }
 
@@ -71,6 +91,11 @@ impl Setup {
 
     pub(crate) fn around(&self) -> &Surroundings {
         &self.around
+    }
+
+    /// The options of every command.
+    pub(crate) fn global(&self) -> &Global {
+        &self.global
     }
 
     /// The settings that were given on the command line.
@@ -109,6 +134,25 @@ impl Setup {
     /// The issue that a person means.
     pub(crate) fn issue(&self, text: &str) -> Result<IssueRef, CliError> {
         Ok(IssueRef::parse(text, self.settings()?.default_server())?)
+    }
+
+    /// Who runs the command.
+    pub(crate) fn caller(&self) -> Result<Caller, CliError> {
+        Caller::find(&self.around, self.paths()?)
+    }
+
+    /// Whether what is shown is shown to a person.
+    pub(crate) fn is_for_person(&self) -> bool {
+        !self.by_tool && self.caller().is_ok_and(|caller| caller == Caller::Person)
+    }
+
+    /// How many tasks one message to the PM may create. An agent's own environment has no say.
+    pub(crate) fn allowance(&self) -> Result<u32, CliError> {
+        if self.caller()? == Caller::Person {
+            return Ok(self.settings()?.pm_task_allowance());
+        }
+        let bare = Surroundings::new(&self.around.directory, std::io::sink(), std::io::sink());
+        Ok(Settings::read(self.paths()?, &bare, &[])?.pm_task_allowance())
     }
 
     /// Refuses where `init` never was.
@@ -174,14 +218,38 @@ impl Setup {
         let name = place.setting("agent").unwrap_or("opencode");
         let made: Arc<dyn AgentRunner> = match (self.registry.agents.get(name), name) {
             (Some(make), _) => make(place)?,
-            (None, "opencode") => Arc::new(self.opencode(place, OpencodeEngine::Server)?),
-            (None, "opencode-run") => Arc::new(self.opencode(place, OpencodeEngine::Run)?),
+            (None, "opencode") => {
+                let runner = self.opencode(place, OpencodeEngine::Server, Role::Dev)?;
+                Arc::new(self.opencode.get_or_init(|| runner).clone())
+            }
+            (None, "opencode-run") => {
+                let runner = self.opencode(place, OpencodeEngine::Run, Role::Dev)?;
+                Arc::new(self.opencode.get_or_init(|| runner).clone())
+            }
             _ => {
                 let ours = ["opencode", "opencode-run"];
                 return Err(no_backend("agent", name, &ours, self.registry.agents.keys()));
             }
         };
         Ok(Arc::clone(self.agent.get_or_init(|| made)))
+    }
+
+    /// The PM's agent: one of its own if it is an opencode, else the one that there is.
+    fn pm_agent(&self) -> Result<Arc<dyn AgentRunner>, CliError> {
+        let agent = self.agent()?;
+        if self.opencode.get().is_none() {
+            return Ok(agent);
+        }
+        if self.pm_opencode.get().is_none() {
+            let place = self.place()?;
+            let engine = match place.setting("agent") {
+                Some("opencode-run") => OpencodeEngine::Run,
+                _ => OpencodeEngine::Server,
+            };
+            let runner = self.opencode(place, engine, Role::Pm)?;
+            let _ = self.pm_opencode.set(runner);
+        }
+        Ok(self.pm_opencode.get().map_or(agent, |runner| Arc::new(runner.clone())))
     }
 
     fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
@@ -202,7 +270,8 @@ impl Setup {
     /// opencode, whichever agent is set.
     #[cfg(feature = "demo")]
     pub(crate) fn opencode_alone(&self) -> Result<OpencodeRunner, CliError> {
-        self.opencode(self.place()?, OpencodeEngine::Server)
+        let runner = self.opencode(self.place()?, OpencodeEngine::Server, Role::Dev)?;
+        Ok(self.opencode.get_or_init(|| runner).clone())
     }
 
     /// What turns this process's own environment into that of our surroundings.
@@ -213,25 +282,38 @@ impl Setup {
         foreign.fold(others.iter().collect(), Environment::without)
     }
 
-    fn opencode(&self, place: &Place, engine: OpencodeEngine) -> Result<OpencodeRunner, CliError> {
+    fn opencode(
+        &self,
+        place: &Place,
+        engine: OpencodeEngine,
+        role: Role,
+    ) -> Result<OpencodeRunner, CliError> {
         let program = place.settings.path("opencode_program").unwrap_or("opencode".into());
         let is_name = program.components().count() == 1;
         let program = if is_name { program } else { self.around.directory.join(program) };
-        let mut environment = self.environment_of_others();
+        let root = place.paths.root();
+        // A relative one would mean another directory where the agent works.
+        let mut environment = self.environment_of_others().with("KUGETSU_DIR", root);
         let mut rules = RuleBook::default();
         if let Some(temp) = place.settings.path("temp_dir") {
             let inside = format!("{}/*", temp.display());
             rules.dev.push(Rule::allow("external_directory", inside));
             environment = environment.with("KUGETSU_TEMP_DIR", temp);
         }
-        let config = OpencodeConfig::new(place.state("opencode"))
+        let mut config = OpencodeConfig::new(place.state("opencode"))
             .with_program(program)
             .with_engine(engine)
             .with_project_config(place.setting("trust_project_config") == Some("yes"))
             .with_rules(rules)
-            .with_environment(environment);
-        let runner = OpencodeRunner::new(config)?;
-        Ok(self.opencode.get_or_init(|| runner).clone())
+            .with_environment(environment)
+            .with_label(caller::label_of(role, root));
+        if role == Role::Pm
+            && let Some(own) = own_program()
+        {
+            let command = [own.to_string_lossy().into_owned(), "mcp".into()];
+            config = config.with_narrow_shell(&own).with_tools("kugetsu", ToolServer::new(command));
+        }
+        Ok(OpencodeRunner::new(config)?)
     }
 
     /// Where the agent's own logs are, if they are anywhere.
@@ -242,16 +324,22 @@ impl Setup {
 
     /// Ends what was started for the command, and returns when it has ended.
     pub(crate) async fn close(&self) {
-        if let Some(opencode) = self.opencode.get() {
+        for opencode in self.opencodes() {
             opencode.shut_down().await;
         }
+    }
+
+    fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {
+        self.opencode.get().into_iter().chain(self.pm_opencode.get())
     }
 
     /// Ends what earlier processes have left of their agents, and tells what it was.
     pub(crate) async fn end_leftovers(&self) -> Result<Vec<String>, CliError> {
         self.agent()?;
-        let Some(opencode) = self.opencode.get() else { return Ok(Vec::new()) };
-        let ended = opencode.recover().await?;
+        let mut ended = Vec::new();
+        for opencode in self.opencodes() {
+            ended.extend(opencode.recover().await?);
+        }
         let told =
             |ended: Ended| format!("ended the left-over process {} ({})", ended.pid, ended.program);
         Ok(ended.into_iter().map(told).collect())
@@ -278,6 +366,15 @@ impl Setup {
     }
 
     pub(crate) async fn engine(&self) -> Result<Engine, CliError> {
+        self.engine_with(self.pm_agent()?).await
+    }
+
+    /// An engine in which one agent is everybody's. It makes sessions, and needs one server for it.
+    pub(crate) async fn engine_of_one(&self) -> Result<Engine, CliError> {
+        self.engine_with(self.agent()?).await
+    }
+
+    async fn engine_with(&self, pm_agent: Arc<dyn AgentRunner>) -> Result<Engine, CliError> {
         let stores = self.stores().await?;
         let (paths, settings) = (self.paths()?, self.settings()?);
         let backends = Backends::new(
@@ -287,7 +384,8 @@ impl Setup {
             self.agent()?,
             (Arc::new(clock()?), Arc::new(SystemChance)),
         )
-        .with_memos(Arc::clone(&stores.memos));
+        .with_memos(Arc::clone(&stores.memos))
+        .with_pm_agent(pm_agent);
         let mask = env_files::mask(paths, &self.around.variables)?;
         let prompts = Prompts::default()
             .with_dev_file(paths.dev_prompt())
@@ -341,6 +439,36 @@ impl Setup {
         let file = self.paths()?.sources();
         crate::repositories::remember(&file, repository, given, &self.around.directory)
     }
+}
+
+/// What [`Setup::for_tools`] hands on.
+pub(crate) struct ForTools {
+    registry: Registry,
+    variables: BTreeMap<OsString, OsString>,
+    directory: PathBuf,
+    is_of_process: bool,
+}
+
+impl ForTools {
+    /// A setup whose answers and errors are written here.
+    pub(crate) fn setup(&self, json: bool, output: impl Write + Send + 'static) -> Setup {
+        let mut around = Surroundings::new(&self.directory, output, std::io::sink());
+        around.variables.clone_from(&self.variables);
+        around.is_of_process = self.is_of_process;
+        let color = Color::Never;
+        let screen = Screen::new(&mut around, json, color);
+        let global = Global { json, debug: false, color, config: Vec::new() };
+        let setup = Setup::new(self.registry.clone(), Arc::new(screen), around, global);
+        Setup { by_tool: true, ..setup }
+    }
+}
+
+/// The file of this very program, for others to start.
+fn own_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    // After an upgrade the kernel names the old file so; the new one is in its place.
+    let replaced = program.to_string_lossy().strip_suffix(" (deleted)").map(PathBuf::from);
+    Some(replaced.unwrap_or(program)).filter(|program| program.is_file())
 }
 
 pub(crate) fn clock() -> Result<SystemClock, CliError> {

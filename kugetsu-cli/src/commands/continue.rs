@@ -11,7 +11,7 @@ const GO_ON: &str = "Continue where you left off.";
 
 pub(super) async fn r#continue(args: Continue, setup: &Setup) -> Result<(), CliError> {
     let issue = setup.issue(&args.issue)?;
-    let message = foreground::message(setup, args.message, &args.turn)?;
+    let message = foreground::message(setup, args.message, args.turn.message_file.as_deref())?;
     setup.must_be_initialised().await?;
     let session = setup.session(SessionKind::Dev(issue.clone())).await?;
     if session.is_none() && setup.worktrees()?.inspect(&issue).await?.is_none() {

@@ -22,9 +22,9 @@ use crate::signals::Signals;
 pub(super) fn message(
     setup: &Setup,
     given: Option<String>,
-    turn: &Turn,
+    file: Option<&Path>,
 ) -> Result<Option<String>, CliError> {
-    let text = match (&turn.message_file, given.as_deref()) {
+    let text = match (file, given.as_deref()) {
         (Some(_), Some(_)) => return Err(given_twice()),
         (Some(file), None) => {
             let file = setup.around().directory.join(file);

@@ -65,7 +65,7 @@ pub(super) async fn make(setup: &Setup, anew: bool) -> Result<Base, CliError> {
             }
         }
     }
-    match setup.engine().await?.init().await {
+    match setup.engine_of_one().await?.init().await {
         Ok(base) => Ok(base),
         Err(failure) => Err(foreground::explained(setup, failure).await),
     }

@@ -5,11 +5,13 @@ mod config;
 mod r#continue;
 #[cfg(feature = "demo")]
 mod demo;
+mod delegate;
 mod destroy;
 mod foreground;
 mod init;
 mod list;
 mod logs;
+mod mcp;
 mod notify;
 mod prune;
 mod queue;
@@ -31,10 +33,16 @@ pub(crate) use queue_daemon::daemon;
 
 /// Carries out a command, on no larger a runtime than it needs.
 pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError> {
+    // Where there are no paths there is no directory of anybody's.
+    if setup.paths().is_ok() || !matches!(command, Command::Completions { .. }) {
+        setup.caller()?.check(&command, setup.global())?;
+    }
     match command {
         Command::Completions { shell } => completions::print(shell, setup),
         Command::Config(Config::List) => config::list(setup),
         Command::Status => small()?.block_on(status::status(setup)),
+        Command::Delegate(args) => small()?.block_on(delegate::delegate(args, setup)),
+        Command::Mcp(args) => with_agents(setup, mcp::mcp(args, setup)),
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
         Command::Why(args) => small()?.block_on(why::why(args, setup)),

@@ -57,8 +57,8 @@ async fn list(all: bool, setup: &Setup) -> Result<(), CliError> {
         }
         rows.show(screen)?;
     }
-    // Only when it was shown: what nobody has seen is not cleared.
-    if let Some(last) = notices.last() {
+    // Only when it was shown to a person: what nobody has seen is not cleared.
+    if let Some(last) = notices.last().filter(|_| setup.is_for_person()) {
         setup.stores().await?.memos.set_memo(LISTED, Some(&last.notice.key)).await?;
     }
     Ok(())

@@ -105,14 +105,17 @@ impl Screen {
 
     /// Asks, and takes anything but a yes for a no. Only where a person can answer.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool, CliError> {
-        {
-            let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = write!(error, "{question} [y/N] ").and_then(|()| error.flush());
-        }
+        let answer = self.ask(&format!("{question} [y/N] "))?;
+        Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a line. Only where a person can answer.
+    pub(crate) fn ask(&self, question: &str) -> Result<String, CliError> {
+        self.draw(question);
         let mut answer = String::new();
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         input.read_line(&mut answer).map_err(|error| CliError::io("read the answer", &error))?;
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        Ok(answer.trim().to_owned())
     }
 
     /// How many columns the output has, if it is a terminal.

@@ -99,6 +99,10 @@ impl Settings {
         self.get("max_concurrent_agents").and_then(|text| text.parse().ok()).unwrap_or(3)
     }
 
+    pub(crate) fn pm_task_allowance(&self) -> u32 {
+        self.get("pm_task_allowance").and_then(|text| text.parse().ok()).unwrap_or(20)
+    }
+
     pub(crate) fn turn_timeout(&self) -> Duration {
         self.amount("task_timeout_hours", 1.0, 3600.0)
     }

@@ -143,6 +143,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How much the PM says.",
     ),
     setting(
+        ("pm_task_allowance", "KUGETSU_PM_TASK_ALLOWANCE"),
+        Kind::Count { least: 0, most: 1000 },
+        Some("20"),
+        "How many tasks the PM may create for one message. Read from the files, for it.",
+    ),
+    setting(
         ("log_retention_days", "KUGETSU_LOG_RETENTION_DAYS"),
         Kind::Amount,
         Some("7"),

@@ -56,19 +56,11 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     found
 }
 
-async fn whatever_it_tries_no_file_changes_and_it_is_told(engine: Engine) {
-    let place = tempfile::tempdir().unwrap();
-    let fixture = pm(engine, place.path()).await;
-    let worktree = fixture.worktree("one");
-    let home = fixture.path().join("pm-home").canonicalize().unwrap_or_else(|_| {
-        fs::create_dir(fixture.path().join("pm-home")).unwrap();
-        fixture.path().join("pm-home").canonicalize().unwrap()
-    });
-    fs::write(home.join("notes.md"), "old\n").unwrap();
-    fs::write(worktree.join("tracked.txt"), "old\n").unwrap();
+/// Ways to change a file, or to read one that is none of its business.
+fn attempts(home: &Path, worktree: &Path) -> Vec<(&'static str, Value)> {
     let theirs = |name: &str| worktree.join(name).to_str().unwrap().to_owned();
     let there = worktree.to_str().unwrap();
-    let calls = vec![
+    vec![
         ("write", json!({ "filePath": home.join("canary"), "content": "x" })),
         ("write", json!({ "filePath": theirs("canary"), "content": "x" })),
         ("write", json!({ "filePath": "/tmp/kugetsu-canary", "content": "x" })),
@@ -130,7 +122,20 @@ async fn whatever_it_tries_no_file_changes_and_it_is_told(engine: Engine) {
         bash("cat /etc/passwd"),
         ("bash", json!({ "command": "ls > canary", "description": "x", "workdir": there })),
         ("read", json!({ "filePath": "/etc/passwd" })),
-    ];
+    ]
+}
+
+async fn whatever_it_tries_no_file_changes_and_it_is_told(engine: Engine) {
+    let place = tempfile::tempdir().unwrap();
+    let fixture = pm(engine, place.path()).await;
+    let worktree = fixture.worktree("one");
+    let home = fixture.path().join("pm-home").canonicalize().unwrap_or_else(|_| {
+        fs::create_dir(fixture.path().join("pm-home")).unwrap();
+        fixture.path().join("pm-home").canonicalize().unwrap()
+    });
+    fs::write(home.join("notes.md"), "old\n").unwrap();
+    fs::write(worktree.join("tracked.txt"), "old\n").unwrap();
+    let calls = attempts(&home, &worktree);
     let (before, theirs_before) = (contents(&home), contents(&worktree));
     let told = tried(&fixture, &home, &calls).await;
     assert!(told.is_done(), "{told:?}");

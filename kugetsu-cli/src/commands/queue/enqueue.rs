@@ -1,6 +1,6 @@
 //! `kugetsu queue enqueue`: a message for the agent of an issue, to be carried out by the daemon.
 
-use kugetsu_core::{Due, IssueRef, Priority, QueueError, Queued, Request, Task};
+use kugetsu_core::{Due, IssueRef, Priority, Queued, Request, Status, Task};
 use serde_json::json;
 
 use super::hold;
@@ -36,6 +36,16 @@ pub(in crate::commands) async fn enqueue(
     request: Request,
     order: &Order,
 ) -> Result<(), CliError> {
+    let task = ordered(setup, request, order).await?;
+    store(setup, task).await
+}
+
+/// A new task whose turn comes as it is wanted; not stored yet.
+pub(in crate::commands) async fn ordered(
+    setup: &Setup,
+    request: Request,
+    order: &Order,
+) -> Result<Task, CliError> {
     let queue = setup.queue().await?;
     let mut task = match &order.key {
         Some(key) => queue.keyed_task(key, request),
@@ -45,18 +55,14 @@ pub(in crate::commands) async fn enqueue(
     if let Some(wait) = order.after {
         task = task.with_due(Due::after(queue.clock().moment(), wait));
     }
-    store(setup, task).await
+    Ok(task)
 }
 
 /// Stores the task, and tells as [`enqueue`] does. One that was asked for before is told as that.
-pub(super) async fn store(setup: &Setup, task: Task) -> Result<(), CliError> {
-    let queued = setup.queue().await?.enqueue(&task).await.map_err(told)?;
+pub(in crate::commands) async fn store(setup: &Setup, task: Task) -> Result<(), CliError> {
+    let already = put(setup, &task).await?;
     let (screen, runs) = (setup.screen(), queue_daemon::runs(setup)?);
     let holds = setup.holds().await?.active().await?;
-    let already = match queued {
-        Queued::New => None,
-        Queued::Already(first) => Some(first.status()),
-    };
     if screen.json {
         return screen.answer(&json!({
             "task": task.id,
@@ -66,27 +72,35 @@ pub(super) async fn store(setup: &Setup, task: Task) -> Result<(), CliError> {
         }));
     }
     screen.say(task.id.to_string())?;
+    remark(setup, already).await
+}
+
+/// Stores the task in the name of whoever runs the command. Returns how the one stands that was
+/// asked for before under the same key.
+pub(in crate::commands) async fn put(
+    setup: &Setup,
+    task: &Task,
+) -> Result<Option<Status>, CliError> {
+    let (queue, allowance) = (setup.queue().await?, setup.allowance()?);
+    Ok(match setup.caller()?.enqueue(&queue, task, allowance).await? {
+        Queued::New => None,
+        Queued::Already(first) => Some(first.status()),
+    })
+}
+
+/// Says beside the answer what a new task waits for.
+pub(in crate::commands) async fn remark(
+    setup: &Setup,
+    already: Option<Status>,
+) -> Result<(), CliError> {
+    let screen = setup.screen();
     if let Some(status) = already {
         screen.remark(format!("It was asked for before, under the same key; it is {status}."));
         return Ok(());
     }
-    hold::remark(setup, &holds)?;
-    if !runs {
+    hold::remark(setup, &setup.holds().await?.active().await?)?;
+    if !queue_daemon::runs(setup)? {
         screen.remark("hint: the daemon does not run; start it with `kugetsu queue-daemon start`");
     }
     Ok(())
-}
-
-fn told(error: QueueError) -> CliError {
-    let task = match &error {
-        QueueError::KeyTaken { task } => Some(*task),
-        _ => None,
-    };
-    let told = CliError::from(error);
-    match task {
-        Some(task) => told.hint(format!(
-            "`kugetsu queue show {task}` shows it; another request needs another key"
-        )),
-        None => told,
-    }
 }

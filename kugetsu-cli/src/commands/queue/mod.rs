@@ -11,7 +11,7 @@ mod stats;
 
 use kugetsu_core::{Attempt, Failure, Outcome};
 
-pub(super) use enqueue::enqueue;
+pub(super) use enqueue::{enqueue, ordered, put, remark as remark_new, store};
 pub(super) use hold::{json_of, remark};
 pub(super) use show::ending;
 

@@ -238,7 +238,7 @@ pub(crate) struct Mcp {
 
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
-    /// The issue
+    /// The issue, or `pm`
     pub(crate) issue: String,
     /// How long to wait for the agent's end, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -478,7 +478,7 @@ pub(crate) struct Demo {
     pub(crate) dir: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let refused = || format!("{text:?} is no time; write it as 30s, 10m, 2h or 7d");
     let time: jiff::Span = text.parse().map_err(|_| refused())?;
     let days = jiff::SpanRelativeTo::days_are_24_hours();
@@ -486,7 +486,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(time).map_err(|_| refused())
 }
 
-fn key(text: &str) -> Result<String, String> {
+pub(crate) fn key(text: &str) -> Result<String, String> {
     if text.trim().is_empty() || text.chars().any(char::is_control) || text.len() > 200 {
         return Err("a key is 1 to 200 bytes without control characters".to_owned());
     }

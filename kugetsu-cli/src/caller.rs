@@ -87,7 +87,8 @@ impl Caller {
                 "say in your answer what else should be done; whoever has asked you decides",
             )),
             Need::Detached if self == Self::Pm => {
-                Err(self.refused(&format!("{} without `--detach`", name(command)), "add `--detach`"))
+                Err(self
+                    .refused(&format!("{} without `--detach`", name(command)), "add `--detach`"))
             }
             Need::Person { instead } => Err(self.refused(&name(command), instead)),
             Need::Detached => Err(self.refused(&name(command), "work on your own issue only")),

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
-    AgentRunner, IssueRef, RepoRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
-    WorktreeProvider,
+    AgentRunner, IssueRef, RepoRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue,
+    WorkerId, WorktreeProvider,
 };
 use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
 use kugetsu_opencode::{

@@ -3,9 +3,9 @@
 mod completions;
 mod config;
 mod r#continue;
+mod delegate;
 #[cfg(feature = "demo")]
 mod demo;
-mod delegate;
 mod destroy;
 mod foreground;
 mod init;

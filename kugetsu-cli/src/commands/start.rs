@@ -16,7 +16,8 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
         (_, message, pr) => (message, pr),
     };
     let pr = pr.map(|url| checked(&url)).transpose()?;
-    let Some(message) = foreground::message(setup, given, args.turn.message_file.as_deref())? else {
+    let Some(message) = foreground::message(setup, given, args.turn.message_file.as_deref())?
+    else {
         return Err(CliError::usage("the message is missing").hint(
             "say what the agent is to do, give a file with `--message-file`, or `-` for the input",
         ));

@@ -1,6 +1,6 @@
 //! `kugetsu stop`: the agent of an issue, politely.
 
-use kugetsu_core::{SlotKey, SlotPool, TaskQuery, TaskState};
+use kugetsu_core::{SlotKey, SlotPool, TaskQuery};
 use serde_json::json;
 
 use crate::args::Stop;
@@ -9,12 +9,18 @@ use crate::setup::Setup;
 
 pub(super) async fn stop(args: Stop, setup: &Setup) -> Result<(), CliError> {
     setup.must_be_made()?;
-    let issue = setup.issue(&args.issue)?;
+    let (issue, key) = match args.issue.as_str() {
+        "pm" => (None, SlotKey::Pm),
+        text => {
+            let issue = setup.issue(text)?;
+            (Some(issue.clone()), SlotKey::Issue(issue))
+        }
+    };
+    let name = issue.as_ref().map_or("pm".to_owned(), ToString::to_string);
     let (screen, pool) = (setup.screen(), setup.slots()?);
-    let key = SlotKey::Issue(issue.clone());
     let told = |word: &str, sentence: &str| {
         if screen.json {
-            return screen.answer(&json!({ "issue": issue, "stop": word }));
+            return screen.answer(&json!({ "issue": name, "stop": word }));
         }
         screen.say(sentence)
     };
@@ -22,9 +28,12 @@ pub(super) async fn stop(args: Stop, setup: &Setup) -> Result<(), CliError> {
         return told("not in use", "not in use");
     };
     let queue = setup.queue().await?;
-    let open = TaskQuery::open().with_issue(issue.clone());
+    let open = match &issue {
+        Some(issue) => TaskQuery::open().with_issue(issue.clone()),
+        None => TaskQuery::open(),
+    };
     for task in queue.store().list(&open).await? {
-        if matches!(task.state, TaskState::Leased { .. }) {
+        if task.lane() == name && task.lease().is_some() {
             match queue.cancel(task.id).await {
                 // It ended by itself meanwhile.
                 Err(error) if error.lease_is_lost() => {}
@@ -33,12 +42,12 @@ pub(super) async fn stop(args: Stop, setup: &Setup) -> Result<(), CliError> {
         }
     }
     if !screen.json {
-        screen.remark(format!("Stopping the agent of {issue} ({})", worker(&holder)));
+        screen.remark(format!("Stopping the agent of {name} ({})", worker(&holder)));
     }
     let freed = tokio::time::timeout(args.within, pool.acquire(&key, "kugetsu stop")).await;
     let Ok(slot) = freed else {
         let seconds = args.within.as_secs();
-        let message = format!("{issue} is still in use after {seconds} s: {}", worker(&holder));
+        let message = format!("{name} is still in use after {seconds} s: {}", worker(&holder));
         return Err(CliError::new(Kind::Temporary, message)
             .hint("wait longer with `--within 2m`; it was told to stop"));
     };

@@ -11,13 +11,17 @@ use super::house::{House, issue, until_dead};
 
 /// A daemon in the foreground, whose every line can be heard.
 pub(super) struct Daemon {
-    child: Child,
+    pub(super) child: Child,
     lines: Lines<BufReader<ChildStderr>>,
 }
 
 impl Daemon {
     pub(super) async fn start(house: &House) -> Self {
-        let mut child = house.kugetsu(&["queue-daemon", "run"]).spawn().unwrap();
+        Self::of(house.kugetsu(&["queue-daemon", "run"]).spawn().unwrap()).await
+    }
+
+    /// The daemon that was just started, once it is ready.
+    pub(super) async fn of(mut child: Child) -> Self {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut daemon = Self { child, lines };
         daemon.hear("carries out what is queued", 1).await;
@@ -53,13 +57,13 @@ pub(super) async fn enqueue(house: &House, number: u64, script: &str) -> String 
     ran.stdout.trim().to_owned()
 }
 
-async fn task(house: &House, id: &str) -> Value {
+pub(super) async fn task(house: &House, id: &str) -> Value {
     let ran = house.run(&["queue", "show", "--json", id]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-fn outcome(task: &Value) -> &str {
+pub(super) fn outcome(task: &Value) -> &str {
     task["state"]["outcome"]["outcome"].as_str().unwrap_or("none")
 }
 
@@ -129,7 +133,7 @@ async fn a_second_signal_gives_the_task_back_which_costs_no_attempt() {
 }
 
 /// Stops the daemon that was started in the background, however the test ends.
-struct Stopped<'a>(&'a House);
+pub(super) struct Stopped<'a>(&'a House);
 
 impl Drop for Stopped<'_> {
     fn drop(&mut self) {

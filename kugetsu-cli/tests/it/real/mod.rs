@@ -7,4 +7,6 @@ mod hostile;
 mod house;
 mod job;
 mod limit;
+mod mcp;
+mod pm;
 mod telegram;

@@ -1,1 +1,0 @@
-pub(super) async fn mcp(_args: crate::args::Mcp, _setup: &crate::setup::Setup) -> Result<(), crate::errors::CliError> { Ok(()) }

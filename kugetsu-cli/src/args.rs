@@ -95,12 +95,26 @@ pub(crate) enum Command {
     /// What each gate waits for, since when, and what would open it. The exit code is 0 whatever the
     /// answer is.
     Why(Why),
+    /// Watch slots, queue and agents on a live board, and act on them
+    ///
+    /// The keys: up and down select a task, Enter opens its log, s stops, r retries, p pauses the
+    /// queue and resumes it, ? shows them all, q leaves. Agents go on when the board is left.
+    Watch(Watch),
     /// Show and change what is queued; the daemon carries it out
     #[command(subcommand)]
     Queue(Queue),
+    /// Show what people should hear of, and where else it is brought
+    ///
+    /// Without a command it lists the unread notices.
+    Notify {
+        #[command(subcommand)]
+        what: Option<Notify>,
+    },
     /// The process that carries out what is queued
     #[command(subcommand)]
     QueueDaemon(QueueDaemon),
+    /// Show what agents said and did: the last logs, or one of them
+    Logs(Logs),
     /// Remove the session and the worktree of an issue, or the base or PM session
     Destroy(Destroy),
     /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
@@ -200,6 +214,28 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kugetsu logs                     the last 10 attempts, of dev agents and of the PM
+  kugetsu logs 50                  the last 50
+  kugetsu logs acme/widgets#42     the newest log of the issue
+  kugetsu logs -f acme/widgets#42  the same and what is added, until its task is settled
+  kugetsu logs pm -n 20            the last 20 lines of the PM's newest log
+
+With --json the output is the events, one a line (kugetsu.event/1).")]
+pub(crate) struct Logs {
+    /// How many to list [default: 10], or whose to show: an issue, `pm`, or a task's id
+    #[arg(value_name = "N|ISSUE|pm|TASK")]
+    pub(crate) what: Option<String>,
+    /// Show only so many lines of the log, its last
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Show what is added, too, until the task is settled
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct Destroy {
@@ -225,6 +261,13 @@ pub(crate) struct Prune {
     /// Do not ask
     #[arg(short = 'y', long, visible_alias = "force")]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Print the board as it is now, in plain lines, and end
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -277,6 +320,25 @@ pub(crate) enum Queue {
         #[arg(long, conflicts_with = "older_than")]
         all: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notify {
+    /// List the unread notices, oldest first
+    List {
+        /// Also those that were read; the unread ones have a star
+        #[arg(long)]
+        all: bool,
+    },
+    /// Mark as read what was listed; what came since stays unread
+    Clear,
+    /// Bring a sink a notice about nothing, and say what comes of it
+    Test {
+        /// The sink's name: `phone` of the table [notify.phone] in config.toml
+        sink: String,
+    },
+    /// List the sinks to which the daemon brings notices
+    Sinks,
 }
 
 #[derive(Debug, Args)]

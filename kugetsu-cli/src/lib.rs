@@ -37,6 +37,7 @@ mod screen;
 mod settings;
 mod setup;
 mod signals;
+mod sinks;
 mod situation;
 mod surroundings;
 mod tasks;

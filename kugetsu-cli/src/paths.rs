@@ -68,11 +68,6 @@ impl Paths {
         self.root.join("slots")
     }
 
-    /// What the agents' attempts have said, a directory for each issue.
-    pub(crate) fn logs(&self) -> PathBuf {
-        self.root.join("logs")
-    }
-
     /// The daemon's own directory.
     pub(crate) fn queue(&self) -> PathBuf {
         self.root.join("queue")
@@ -91,6 +86,21 @@ impl Paths {
     /// A backend's own directory.
     pub(crate) fn state(&self, backend: &str) -> PathBuf {
         self.root.join("state").join(backend)
+    }
+
+    /// The logs of attempts.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The rules that dev agents are told instead of the built-in ones.
+    pub(crate) fn dev_prompt(&self) -> PathBuf {
+        self.root.join("dev-agent.md")
+    }
+
+    /// What the PM is told instead of the built-in prompt.
+    pub(crate) fn pm_prompt(&self) -> PathBuf {
+        self.root.join("pm-agent.md")
     }
 
     /// Whether `init` was ever here.

@@ -14,12 +14,13 @@ use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Holds, Limits, SlotLimits, SqliteStore, SystemChance, SystemClock,
-    WatchedStore,
+    Backends, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
+    SystemChance, SystemClock, WatchedStore,
 };
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
+use crate::env_files;
 use crate::errors::{CliError, Kind};
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
@@ -287,6 +288,11 @@ impl Setup {
             (Arc::new(clock()?), Arc::new(SystemChance)),
         )
         .with_memos(Arc::clone(&stores.memos));
+        let mask = env_files::mask(paths, &self.around.variables)?;
+        let prompts = Prompts::default()
+            .with_dev_file(paths.dev_prompt())
+            .with_pm_file(paths.pm_prompt())
+            .with_verbosity(settings.verbosity());
         let limits = Limits::default()
             .with_turn(settings.turn_timeout())
             .with_stall(settings.stall_timeout());
@@ -294,7 +300,16 @@ impl Setup {
             .with_bell(paths.bell())
             .with_interval(settings.daemon_interval())
             .with_limits(limits)
+            .with_mask(Arc::new(mask))
+            .with_logs(self.logs()?)
+            .with_prompts(prompts)
             .with_base_branch(settings.get("base_branch").map(str::to_owned)))
+    }
+
+    /// The logs of attempts.
+    pub(crate) fn logs(&self) -> Result<Logs, CliError> {
+        let retention = self.settings()?.log_retention();
+        Ok(Logs::new(self.paths()?.logs()).with_retention(retention))
     }
 
     pub(crate) async fn session(&self, kind: SessionKind) -> Result<Option<Session>, CliError> {

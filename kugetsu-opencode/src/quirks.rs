@@ -62,6 +62,13 @@ pub(crate) const REJECTED: &str = "The user rejected permission to use this spec
 /// What `opencode run` says, to people alone, when it refuses a permission by itself. (1.18.33)
 pub(crate) const AUTO_REJECTING: &str = "permission requested:";
 
+/// How a line of opencode's own log begins. (1.18.33)
+pub(crate) const LOG_LINE: &str = "timestamp=";
+
+/// What that log says when the model's provider has failed; `opencode run` tells that nowhere else
+/// before it gives up, which it does not do before as long as a provider asks it to wait. (1.18.33)
+pub(crate) const STREAM_ERROR: &str = "message=\"stream error\"";
+
 /// What a command says of a session that is not there. (1.18.33)
 pub(crate) const NO_SESSION: &str = "Session not found";
 

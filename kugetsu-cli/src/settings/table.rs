@@ -136,11 +136,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("300"),
         "How long a daemon that ends waits for the agents that run, in seconds. Then it stops them.",
     ),
-    later(
+    setting(
         ("verbosity", "KUGETSU_VERBOSITY"),
         Kind::OneOf(&["verbose", "default", "quiet"]),
-        "default",
+        Some("default"),
         "How much the PM says.",
+    ),
+    setting(
+        ("log_retention_days", "KUGETSU_LOG_RETENTION_DAYS"),
+        Kind::Amount,
+        Some("7"),
+        "How long the log of an attempt is kept, in days.",
     ),
     later(
         ("worktree_check_pr_status", "WORKTREE_CHECK_PR_STATUS"),

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentRunner, Backoff, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore, SlotPool,
-    Task, TaskQueue, TaskStore, WorkerId, WorktreeProvider,
+    AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore,
+    SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,8 +22,11 @@ pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
-use crate::hold::Holds;
-use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
+use crate::hold::{HoldKind, Holds};
+use crate::line::rules::Prompts;
+use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
+use crate::logs::Logs;
+use crate::mask::Mask;
 use crate::watch::WatchedStore;
 
 /// The backends that an engine stands on.
@@ -93,6 +97,8 @@ pub struct Engine {
     memos: Arc<dyn MemoStore>,
     /// How long a server waits before it looks for work that nobody told it of.
     interval: Duration,
+    /// For the one suspect that may run.
+    suspects: Arc<Semaphore>,
     /// What a server tells as long as it gets on.
     pulse: Option<Pulse>,
 }
@@ -116,9 +122,14 @@ impl Engine {
             limits: Limits::default(),
             base_branch: None,
             home: home.into(),
+            prompts: Prompts::default(),
+            mask: Arc::new(Mask::default()),
+            logs: None,
+            log: None,
         };
         let (slots, memos) = (backends.slots, backends.memos);
-        Self { line, slots, worker, store, memos, interval: serve::INTERVAL, pulse: None }
+        let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
+        Self { line, slots, worker, store, memos, interval, suspects, pulse: None }
     }
 
     /// How long things may take.
@@ -130,6 +141,25 @@ impl Engine {
     /// The branch that worktrees start from; the remote's default unless set.
     pub fn with_base_branch(mut self, branch: Option<String>) -> Self {
         self.line.base_branch = branch;
+        self
+    }
+
+    /// What agents are told before each message; the built-in rules unless set.
+    pub fn with_prompts(mut self, prompts: Prompts) -> Self {
+        self.line.prompts = prompts;
+        self
+    }
+
+    /// Masks these secrets in all that an agent says and does before anybody else sees it: in events
+    /// and so in notices, in logs, reports and reasons of failures. The agent has the real ones.
+    pub fn with_mask(mut self, mask: Arc<Mask>) -> Self {
+        self.line.mask = mask;
+        self
+    }
+
+    /// Writes a log of each attempt here; none unless set.
+    pub fn with_logs(mut self, logs: Logs) -> Self {
+        self.line.logs = Some(logs);
         self
     }
 
@@ -202,7 +232,9 @@ impl Engine {
         shutdown: &CancellationToken,
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
-        let line = self.line.clone();
+        let began = task.attempts.last().map(|attempt| attempt.started);
+        let line = self.line.logged(&task, &self.worker);
+        let log = line.clone();
         let halt = stop.clone();
         // Held until the task is settled: whoever gets the slot takes this worker for dead.
         let _held = slots.clone();
@@ -216,35 +248,71 @@ impl Engine {
             walked = walk => walked,
             lost = self.line.keep_lease(id, attempt, &stop) => {
                 // The handle is dropped, and with it the run and everything that it started.
-                let (LeaseEnd::Taken(_) | LeaseEnd::Unsure(_)) = lost;
+                let (LeaseEnd::Taken(why) | LeaseEnd::Unsure(why)) = lost;
+                log.log_end(format!("lost: {why}"));
                 return Ok(None);
             }
         };
         let queue = &self.line.queue;
         let settled = match walked {
             Ok((Ok(report), usage)) => {
+                log.log_end("completed");
+                self.let_go(began).await;
                 let outcome = kugetsu_core::Outcome::Completed { report };
                 queue.settle(id, attempt, outcome, usage).await
             }
             Ok((Err(Halt::Stopped), usage)) if shutdown.is_cancelled() => {
+                log.log_end("given back: kugetsu was shut down");
                 queue.release(id, attempt, "kugetsu was shut down", usage).await
             }
             Ok((Err(Halt::Stopped), usage)) => {
+                log.log_end("cancelled");
                 queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await
             }
             Ok((Err(halt), usage)) => {
+                self.hold(&halt).await;
                 let failure = halt.into_failure().unwrap_or_else(|| Failure::passing("stopped"));
+                let failure = masked(&log.mask, failure);
+                log.log_end(format!("failed: {failure}"));
                 queue.fail(id, attempt, failure, usage).await
             }
             Err(panic) => {
                 let failure = Failure::fatal(format!("kugetsu itself failed: {panic}"));
+                let failure = masked(&log.mask, failure);
+                log.log_end(format!("failed: {failure}"));
                 queue.fail(id, attempt, failure, kugetsu_core::Usage::default()).await
             }
         };
         match settled {
             Ok(task) => Ok(Some(task)),
-            Err(error) if error.lease_is_lost() => Ok(None),
+            Err(error) if error.lease_is_lost() => {
+                log.log_end("lost: somebody else decides about the task");
+                Ok(None)
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Holds the queue if the attempt met a limit of the model's provider. Told before the task is:
+    /// nobody else is to meet it. If it cannot be recorded, the task waits all the same.
+    async fn hold(&self, halt: &Halt) {
+        let Halt::Failed { failure, .. } = halt else { return };
+        if let Cause::Limit { provider } = &failure.cause {
+            let wait = failure.retry.wait();
+            let _ = self.holds().hold_provider(provider, &failure.reason, wait).await;
+        }
+    }
+
+    /// Lets the queue go on after a success whose attempt began while it was held: the provider
+    /// answers again. An older attempt may have got its last answer before the limit was met.
+    async fn let_go(&self, began: Option<Timestamp>) {
+        let (Some(began), holds) = (began, self.holds()) else { return };
+        for hold in holds.active().await.unwrap_or_default() {
+            if let HoldKind::Provider(provider) = &hold.kind
+                && hold.since < began
+            {
+                let _ = holds.release_provider(provider).await;
+            }
         }
     }
 }

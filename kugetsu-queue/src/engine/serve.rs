@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kugetsu_core::{QueueError, Role, Slot, SlotError, SlotKey, Task, Tick};
+use kugetsu_core::{AttemptEnd, QueueError, Role, Slot, SlotError, SlotKey, Task, Tick};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -62,8 +63,8 @@ type Trouble = Arc<dyn Fn(ServeError) + Send + Sync>;
 
 /// What there is to do next.
 enum Next {
-    /// This task, which was claimed, with its slots.
-    Work(Box<Task>, Vec<Slot>),
+    /// This task, which was claimed, with its slots, and the right to run beside no other suspect.
+    Work(Box<Task>, Vec<Slot>, Option<OwnedSemaphorePermit>),
     /// Nothing before this time, unless a task is changed.
     Wait(Tick),
     /// All that is due is for issues on which somebody works: nothing before one of them is free.
@@ -77,6 +78,9 @@ impl Engine {
     ///
     /// While something [holds](Self::holds) the queue it takes nothing; what runs goes on. It wakes as
     /// soon as the hold is ended or ends by itself.
+    ///
+    /// Of the tasks whose process died twice in a row it carries out one at a time: the third time it
+    /// takes none of the others with it.
     ///
     /// Dropping it stops the agents at once; their tasks count as lost.
     pub async fn serve(
@@ -108,9 +112,12 @@ impl Engine {
             while running.try_join_next().is_some() {}
             changes.mark_unchanged();
             let until = match self.next(role, shutdown).await {
-                Ok(Next::Work(task, slots)) => {
+                Ok(Next::Work(task, slots, alone)) => {
                     let work = self.clone().work(*task, slots, shutdown.clone(), trouble.clone());
-                    running.spawn(work);
+                    running.spawn(async move {
+                        work.await;
+                        drop(alone);
+                    });
                     continue;
                 }
                 Ok(Next::Wait(until)) => {
@@ -183,9 +190,17 @@ impl Engine {
         if let Some(until) = self.held().await? {
             return Ok(Next::Wait(until));
         }
-        let mut blocked = Vec::new();
+        let (mut blocked, mut suspects) = (Vec::new(), 0);
         for task in queue.due(role).await? {
             let mut slots = Vec::new();
+            let mut alone = None;
+            if is_suspect(&task) {
+                let Ok(permit) = Arc::clone(&self.suspects).try_acquire_owned() else {
+                    suspects += 1;
+                    continue;
+                };
+                alone = Some(permit);
+            }
             if let Some(issue) = task.request.issue() {
                 let key = SlotKey::Issue(issue.clone());
                 let Some(slot) = self.slots.try_acquire(&key, &task.lane()).await? else {
@@ -197,8 +212,11 @@ impl Engine {
             slots.push(place.clone());
             let ttl = self.line.limits.lease;
             if let Some(claimed) = queue.claim_this(&task, &self.worker, ttl).await? {
-                return Ok(Next::Work(Box::new(claimed), slots));
+                return Ok(Next::Work(Box::new(claimed), slots, alone));
             }
+        }
+        if blocked.is_empty() && suspects > 0 {
+            return Ok(Next::Wait(self.line.clock.tick().plus(BLOCKED)));
         }
         if blocked.is_empty() {
             // What was due is with somebody else.
@@ -245,6 +263,16 @@ impl Engine {
         // Its slots are free only now, after its last commit.
         self.store.nudge();
     }
+}
+
+/// Whether the task may be what took its process with it, twice in a row. Another one that was there
+/// by chance is not to be there a third time, so suspects run one at a time in a process.
+fn is_suspect(task: &Task) -> bool {
+    let ends = task.attempts.iter().rev().map(|attempt| &attempt.end);
+    let ends = ends.filter(|end| !matches!(end, AttemptEnd::Running | AttemptEnd::Released { .. }));
+    let lost = ends.take_while(|end| **end == AttemptEnd::Lost).count();
+    // Under a lease that has lapsed, it is about to be lost.
+    lost + usize::from(task.lease().is_some()) >= 2
 }
 
 fn ends(shutdown: &Shutdown) -> bool {

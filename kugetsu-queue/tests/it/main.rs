@@ -1,9 +1,14 @@
 //! What kugetsu-queue promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chaos;
+mod deliver;
+mod faults;
 mod gates;
 mod line;
+mod logs;
 mod process;
+mod prompts;
 mod serve;
 mod slots;
 mod sqlite;

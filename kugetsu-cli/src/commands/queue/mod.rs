@@ -13,6 +13,7 @@ use kugetsu_core::{Attempt, Failure, Outcome};
 
 pub(super) use enqueue::enqueue;
 pub(super) use hold::{json_of, remark};
+pub(super) use show::ending;
 
 use crate::args::Queue;
 use crate::errors::CliError;

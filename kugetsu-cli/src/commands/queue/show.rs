@@ -82,7 +82,7 @@ fn log(setup: &Setup, task: &Task, attempt: &AttemptRecord) -> Result<Option<Pat
     Ok(logs.map(|log| log.path()).find(|log| log.to_string_lossy().ends_with(&end)))
 }
 
-fn ending(end: &AttemptEnd) -> String {
+pub(in crate::commands) fn ending(end: &AttemptEnd) -> String {
     match end {
         AttemptEnd::Running => "at work".into(),
         AttemptEnd::Succeeded => "succeeded".into(),

@@ -6,6 +6,7 @@ mod drain;
 mod install;
 mod lock;
 mod log;
+mod notices;
 mod run;
 mod service;
 mod unit;

@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::lock::{self, Lock};
 use super::log::Log;
+use super::notices::Notices;
 use super::{drain, service};
 use crate::commands::queue::{failed, settled};
 use crate::errors::{CliError, Kind};
@@ -23,7 +24,7 @@ use crate::setup::Setup;
 pub(super) const READY: &str = "ready";
 
 /// How often the log is looked at for what no bell has told of.
-const LOOK: Duration = Duration::from_mins(1);
+pub(super) const LOOK: Duration = Duration::from_mins(1);
 
 /// How often settled tasks that are old are forgotten.
 const DAY: Duration = Duration::from_hours(24);
@@ -86,6 +87,10 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     let served = CancellationToken::new();
     let telling = tell(events, Arc::clone(&voice), served.clone());
     let telling = AbortOnDropHandle::new(tokio::spawn(telling));
+    let notices = {
+        let voice = Arc::clone(&voice);
+        Notices::start(&engine, setup, Arc::new(move |line| voice.say(line))).await?
+    };
     let clearing = clear(engine.queue().clone(), settings.cleanup_age(), Arc::clone(&voice));
     let _clearing = AbortOnDropHandle::new(tokio::spawn(clearing));
     let pid = std::process::id();
@@ -103,6 +108,7 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     let end = Instant::now() + drain::GONE - drain::STOPPING;
     served.cancel();
     let _ = tokio::time::timeout_at(end, telling).await;
+    let _ = tokio::time::timeout_at(end, notices.end()).await;
     if shutdown.cancel.is_cancelled() {
         drain::close(setup, end, &voice).await;
     }

@@ -26,18 +26,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// An engine with room for two agents, in a place of its own.
-struct Site {
-    engine: Engine,
+pub(crate) struct Site {
+    pub(crate) engine: Engine,
     backends: Backends,
-    agent: FakeAgent,
-    clock: Arc<ManualClock>,
-    store: MemoryStore,
-    slots: Arc<MemorySlots>,
-    root: TempDir,
+    pub(crate) agent: FakeAgent,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: MemoryStore,
+    pub(crate) slots: Arc<MemorySlots>,
+    pub(crate) root: TempDir,
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let root = TempDir::with_prefix("kugetsu-serve-").unwrap();
         let here = root.path().canonicalize().unwrap();
         let (agent, store) = (FakeAgent::new(), MemoryStore::new());
@@ -62,18 +62,18 @@ impl Site {
         Engine::new(backends, WorkerId::new("another").unwrap(), home)
     }
 
-    async fn enqueue(&self, number: u64, message: &str) -> Task {
+    pub(crate) async fn enqueue(&self, number: u64, message: &str) -> Task {
         enqueue(&self.engine, number, message).await
     }
 
     /// Lets time pass whenever nothing else happens, until it is done.
-    async fn passing<T>(&self, what: impl Future<Output = T>) -> T {
+    pub(crate) async fn passing<T>(&self, what: impl Future<Output = T>) -> T {
         passing(&self.clock, what).await
     }
 }
 
 /// Worktrees below `here`, and a home of this name for the base session.
-fn worktrees(here: &Path, home: &str) -> Arc<FakeWorktrees> {
+pub(crate) fn worktrees(here: &Path, home: &str) -> Arc<FakeWorktrees> {
     let checkout = here.join(format!("{home}-checkout"));
     let sample = SampleRepository::with_commits(&checkout, 2).unwrap();
     std::fs::create_dir(here.join(home)).unwrap();
@@ -82,17 +82,17 @@ fn worktrees(here: &Path, home: &str) -> Arc<FakeWorktrees> {
     Arc::new(FakeWorktrees::new(fake).with_source(repository, sample.path()))
 }
 
-fn issue(number: u64) -> IssueRef {
+pub(crate) fn issue(number: u64) -> IssueRef {
     format!("git.example/acme/widgets#{number}").parse().unwrap()
 }
 
-async fn enqueue(engine: &Engine, number: u64, message: &str) -> Task {
+pub(crate) async fn enqueue(engine: &Engine, number: u64, message: &str) -> Task {
     let task = engine.queue().task(Request::dev(issue(number), message));
     engine.queue().enqueue(&task).await.unwrap();
     task
 }
 
-fn serve(engine: &Engine) -> (Shutdown, JoinHandle<()>) {
+pub(crate) fn serve(engine: &Engine) -> (Shutdown, JoinHandle<()>) {
     let (engine, shutdown) = (engine.clone(), Shutdown::new());
     let ours = shutdown.clone();
     let serving = tokio::spawn(async move {
@@ -101,13 +101,13 @@ fn serve(engine: &Engine) -> (Shutdown, JoinHandle<()>) {
     (shutdown, serving)
 }
 
-async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
+pub(crate) async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
     shutdown.drain.cancel();
     serving.await.unwrap();
 }
 
 /// Waits, without a limit, until it is so of the task.
-async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
+pub(crate) async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
     let mut changes = engine.events().follow(Cursor(0));
     loop {
         let task = engine.queue().load(id).await.unwrap();
@@ -118,7 +118,7 @@ async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task 
     }
 }
 
-async fn settled(engine: &Engine, id: TaskId) -> Task {
+pub(crate) async fn settled(engine: &Engine, id: TaskId) -> Task {
     until(engine, id, Task::is_settled).await
 }
 
@@ -133,7 +133,7 @@ async fn passing<T>(clock: &ManualClock, what: impl Future<Output = T>) -> T {
     }
 }
 
-fn failures(task: &Task) -> Vec<String> {
+pub(crate) fn failures(task: &Task) -> Vec<String> {
     let reason = |end: &AttemptEnd| match end {
         AttemptEnd::Failed { failure } => Some(failure.reason.clone()),
         _ => None,

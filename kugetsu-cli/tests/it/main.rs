@@ -18,3 +18,4 @@ mod settings;
 mod slots;
 mod start;
 mod stop;
+mod watch;

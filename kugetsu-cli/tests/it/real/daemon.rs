@@ -154,6 +154,35 @@ async fn a_drain_has_a_limit_and_what_still_runs_then_goes_back_to_the_queue() {
     assert_eq!(task["attempts"][0]["end"]["end"], "released", "{task}");
 }
 
+/// Its server stands still, so that nothing polite reaches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_second_signal_the_daemon_is_gone_even_if_an_agent_hears_nothing() {
+    let house = House::new().await;
+    let mut daemon = Daemon::start(&house).await;
+    let id = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    let all = house.processes(daemon.child.id());
+    let is_server = |pid: &&Pid| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap();
+        String::from_utf8_lossy(&line).contains("opencode\0serve")
+    };
+    let servers: Vec<&Pid> = all.iter().filter(is_server).collect();
+    assert!(!servers.is_empty());
+    for server in servers {
+        kill_process(*server, Signal::STOP).unwrap();
+    }
+    daemon.signal(Signal::TERM);
+    daemon.hear("starting no more agents", 1).await;
+    daemon.signal(Signal::TERM);
+    let told = Instant::now();
+    assert_eq!(daemon.ended().await, Some(0));
+    println!("ended {:?} after the second signal", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(30), "{:?}", told.elapsed());
+    until_dead(&all, 20);
+    let task = task(&house, &id).await;
+    assert_ne!(task["state"]["state"], "settled", "{task}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_agent_can_speak_to_the_service_manager() {
     let house = House::new().await;

@@ -8,6 +8,7 @@ mod errors;
 mod help;
 mod init;
 mod list;
+mod logs;
 mod program;
 mod prune;
 mod real;

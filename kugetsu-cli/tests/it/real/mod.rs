@@ -7,3 +7,4 @@ mod hostile;
 mod house;
 mod job;
 mod limit;
+mod logs;

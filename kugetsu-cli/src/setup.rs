@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
-    AgentRunner, IssueRef, RepoRef, Session, SessionKind, SessionQuery, TaskQueue, WorkerId,
+    AgentRunner, IssueRef, RepoRef, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
     WorktreeProvider,
 };
 use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
@@ -28,6 +28,7 @@ use crate::runner::Registry;
 use crate::screen::Screen;
 use crate::settings::Settings;
 use crate::surroundings::Surroundings;
+use crate::tasks;
 
 /// Everything that a command may need.
 pub(crate) struct Setup {
@@ -264,6 +265,11 @@ impl Setup {
         Ok(TaskQueue::new(Arc::new(tasks), Arc::new(clock()?), Arc::new(SystemChance)))
     }
 
+    /// The task that a person means, by its id or the beginning of it.
+    pub(crate) async fn task(&self, text: &str) -> Result<Task, CliError> {
+        tasks::named(&self.queue().await?, text).await
+    }
+
     /// What holds the queue.
     pub(crate) async fn holds(&self) -> Result<Holds, CliError> {
         let stores = self.stores().await?;
@@ -313,13 +319,21 @@ impl Setup {
     /// Refuses to work with agents unless the base and the PM's session are there.
     pub(crate) async fn must_be_initialised(&self) -> Result<(), CliError> {
         self.must_be_made()?;
+        match self.missing_session().await? {
+            Some(name) => Err(CliError::config(format!("the {name} session is missing"))
+                .hint("run `kugetsu init`")),
+            None => Ok(()),
+        }
+    }
+
+    /// Which session is missing without which no agent works, if one is.
+    pub(crate) async fn missing_session(&self) -> Result<Option<&'static str>, CliError> {
         for (kind, name) in [(SessionKind::Base, "base"), (SessionKind::Pm, "PM")] {
             if self.session(kind).await?.is_none() {
-                return Err(CliError::config(format!("the {name} session is missing"))
-                    .hint("run `kugetsu init`"));
+                return Ok(Some(name));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Remembers where a repository is cloned from. Worktrees made from now on know it.

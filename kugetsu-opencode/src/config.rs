@@ -63,9 +63,12 @@ pub struct Limits {
     pub memory: u64,
     /// How often in a row the model's provider may fail within one turn, before the turn does.
     pub provider_retries: u64,
-    /// How long the model's provider may ask to wait; if it asks for more, the turn fails, and
-    /// whoever retries it waits without an agent.
+    /// How long a model's provider whose server is at fault may ask to wait; if it asks for more,
+    /// the turn fails, and whoever retries it waits without an agent.
     pub provider_wait: Duration,
+    /// How long a turn may wait, in all, for a provider that takes no more: a rate limit, a quota. If
+    /// it would be longer, the turn ends with [`Cause::Limit`](kugetsu_core::error::Cause::Limit).
+    pub provider_patience: Duration,
 }
 
 impl Default for Limits {
@@ -79,6 +82,7 @@ impl Default for Limits {
             memory: 1 << 30,
             provider_retries: 8,
             provider_wait: Duration::from_mins(2),
+            provider_patience: Duration::from_secs(30),
         }
     }
 }

@@ -1,17 +1,44 @@
 //! What opencode's errors mean for trying again.
 
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kugetsu_core::error::{Failure, Retry};
 
+use crate::limit;
 use crate::wire::ToldError;
 
-/// How long to wait after "too many requests" if nobody says how long.
-const BREATHER: Duration = Duration::from_mins(1);
+/// What is wrong with this machine, not with the turn, in opencode's words.
+const OUTSIDE: [&str; 7] = [
+    "database is locked",
+    "sqlite_busy",
+    "enospc",
+    "no space left on device",
+    "disk is full",
+    "emfile",
+    "too many open files",
+];
 
-/// The error as a failure of the turn.
-pub(crate) fn of(error: &ToldError) -> Failure {
-    Failure::new(format!("the model failed: {}", words(error)), retry(error))
+/// How a wait for the model's provider is told.
+pub(crate) const ASKED_AGAIN: &str = "the model's provider failed and is asked again";
+
+/// The error as a failure of a turn whose model is of this provider.
+pub(crate) fn of(error: &ToldError, provider: &str) -> Failure {
+    if let Some(limit) = limit::of(&error.data, provider, now()) {
+        return limit;
+    }
+    let reason = words(error);
+    let lower = reason.to_lowercase();
+    // What a provider answers tells of its own machine.
+    if error.data.status_code.is_none() && OUTSIDE.iter().any(|word| lower.contains(word)) {
+        return Failure::interruption(format!("opencode could not go on: {reason}"));
+    }
+    Failure::new(format!("the model failed: {reason}"), retry(error))
+}
+
+/// In milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The failure of a turn in which something was asked that nobody may answer.
@@ -43,8 +70,9 @@ fn words(error: &ToldError) -> String {
 
 fn retry(error: &ToldError) -> Retry {
     match error.data.status_code {
-        Some(429) => Retry::after(retry_after(error).unwrap_or(BREATHER)),
-        Some(408 | 409 | 425 | 500..) => Retry::Later,
+        Some(408 | 409 | 425 | 500..) => {
+            limit::wait(&error.data, now()).map_or(Retry::Later, Retry::after)
+        }
         Some(400..) => Retry::Never,
         _ if is_for_good(error) => Retry::Never,
         _ => Retry::Later,
@@ -58,15 +86,4 @@ fn is_for_good(error: &ToldError) -> bool {
         || message.starts_with("Model not found")
         || message.starts_with("Agent not found")
         || error.data.is_retryable == Some(false) && error.data.status_code.is_some()
-}
-
-fn retry_after(error: &ToldError) -> Option<Duration> {
-    let header = |name: &str| {
-        let (_, value) =
-            error.data.response_headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        value.as_str().map_or_else(|| value.as_u64(), |text| text.trim().parse().ok())
-    };
-    header("retry-after-ms")
-        .map(Duration::from_millis)
-        .or_else(|| header("retry-after").map(Duration::from_secs))
 }

@@ -53,6 +53,7 @@ mod environment;
 mod failure;
 mod fault;
 mod ids;
+mod limit;
 mod marker;
 mod probe;
 mod proc;

@@ -11,8 +11,9 @@ pub(crate) const LISTENING: &str = "opencode server listening on";
 pub(crate) const USER: &str = "opencode";
 
 /// Variables that change what a server asks, whom it serves, or that tell a tool in whose session
-/// it runs; an opencode that an agent of another opencode starts would inherit them. (1.18.33)
-pub(crate) const SCRUBBED: [&str; 8] = [
+/// it runs; an opencode that an agent of another opencode starts would inherit them. (1.18.33) And
+/// those by which a service manager hears of us, which no agent speaks for.
+pub(crate) const SCRUBBED: [&str; 11] = [
     "OPENCODE_PERMISSION",
     "OPENCODE_SERVER_PASSWORD",
     "OPENCODE_SERVER_USERNAME",
@@ -21,6 +22,9 @@ pub(crate) const SCRUBBED: [&str; 8] = [
     "OPENCODE_CLIENT",
     "OPENCODE",
     "AGENT",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 
 /// Downloads and updates have no place in a run that nobody watches. (1.18.33)
@@ -57,6 +61,13 @@ pub(crate) const REJECTED: &str = "The user rejected permission to use this spec
 
 /// What `opencode run` says, to people alone, when it refuses a permission by itself. (1.18.33)
 pub(crate) const AUTO_REJECTING: &str = "permission requested:";
+
+/// How a line of opencode's own log begins. (1.18.33)
+pub(crate) const LOG_LINE: &str = "timestamp=";
+
+/// What that log says when the model's provider has failed; `opencode run` tells that nowhere else
+/// before it gives up, which it does not do before as long as a provider asks it to wait. (1.18.33)
+pub(crate) const STREAM_ERROR: &str = "message=\"stream error\"";
 
 /// What a command says of a session that is not there. (1.18.33)
 pub(crate) const NO_SESSION: &str = "Session not found";

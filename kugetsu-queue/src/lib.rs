@@ -43,7 +43,9 @@
 
 mod bell;
 mod clock;
+pub mod deliver;
 pub mod engine;
+pub mod gates;
 pub mod hold;
 pub mod inbox;
 pub mod line;
@@ -54,6 +56,7 @@ pub mod sqlite;
 pub mod watch;
 
 pub use clock::{SystemChance, SystemClock};
+pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use hold::{Hold, HoldKind, Holds};
 pub use inbox::Inbox;

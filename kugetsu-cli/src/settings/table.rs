@@ -125,6 +125,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How often the daemon looks for work that nobody told it of.",
     ),
     setting(
+        ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),
+        Kind::Amount,
+        Some("7"),
+        "After how many days settled tasks are forgotten; fractions are allowed.",
+    ),
+    setting(
+        ("drain_timeout_seconds", "KUGETSU_DRAIN_TIMEOUT_SECONDS"),
+        Kind::Amount,
+        Some("300"),
+        "How long a daemon that ends waits for the agents that run, in seconds. Then it stops them.",
+    ),
+    setting(
         ("verbosity", "KUGETSU_VERBOSITY"),
         Kind::OneOf(&["verbose", "default", "quiet"]),
         Some("default"),
@@ -135,12 +147,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Amount,
         Some("7"),
         "How long the log of an attempt is kept, in days.",
-    ),
-    later(
-        ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),
-        Kind::Amount,
-        "7",
-        "How old finished tasks get.",
     ),
     later(
         ("worktree_check_pr_status", "WORKTREE_CHECK_PR_STATUS"),

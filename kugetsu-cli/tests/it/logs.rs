@@ -50,6 +50,8 @@ fn the_last_logs_are_listed_and_one_is_shown() {
     assert!(log.len() == 2 && log.iter().all(|log| is_private(log)), "{log:?}");
     let more =
         desk.transcript(&[&["logs", "1"], &["logs", ISSUE, "-n", "1"], &["logs", id, "-n", "1"]]);
+    // The beginning of its id is enough.
+    assert_eq!(desk.run(&["logs", &id[..18]]).done().out, desk.run(&["logs", id]).done().out);
     desk.assert("logs", &[empty, one, more].join("\n"));
 }
 

@@ -249,7 +249,7 @@ impl AttemptEnd {
 
     fn is_failure(&self) -> bool {
         match self {
-            Self::Failed { failure } => !matches!(failure.cause, Cause::Limit { .. }),
+            Self::Failed { failure } => failure.cause == Cause::Attempt,
             Self::Lost => true,
             _ => false,
         }
@@ -258,7 +258,7 @@ impl AttemptEnd {
     fn fails_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Failed { failure: one }, Self::Failed { failure: two }) => {
-                one.reason == two.reason && one.cause == two.cause
+                one.reason == two.reason
             }
             (Self::Lost, Self::Lost) => true,
             _ => false,
@@ -398,8 +398,8 @@ impl Task {
         count(AttemptEnd::is_spent) + interruptions.saturating_sub(Self::FREE_INTERRUPTIONS)
     }
 
-    /// How many attempts in a row, up to the newest that has ended, failed in the same way. Those
-    /// that were given back say nothing.
+    /// How many attempts in a row, up to the newest that has ended, failed in the same way by their
+    /// own fault, or took their process with them. Those that were given back say nothing.
     pub fn equal_failures(&self) -> u32 {
         let mut ends = self
             .attempts

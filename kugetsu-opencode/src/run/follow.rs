@@ -1,7 +1,6 @@
 //! Following a turn: what the server tells, what it asks, and whether it is over.
 
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kugetsu_core::agent::{AgentError, AgentEvent, Finish};
 use kugetsu_core::error::{Failure, Retry};
@@ -10,9 +9,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Brake;
 use super::turn::{End, Turn};
 use super::verdict::{self, Verdict};
-use crate::rules;
 use crate::server::Letter;
 use crate::wire::{News, Permission, Status};
+use crate::{failure, rules};
 
 /// So many looks at an idle session without a last word are enough.
 const PATIENCE: u32 = 4;
@@ -112,21 +111,35 @@ impl Turn {
         Step::On
     }
 
-    fn status(&self, status: &Status, waiting: &mut VecDeque<AgentEvent>) -> Step {
+    fn status(&mut self, status: &Status, waiting: &mut VecDeque<AgentEvent>) -> Step {
         let (attempt, message, next) = match status {
             Status::Idle => return Step::Look,
             Status::Retry { attempt, message, next } => (*attempt, message, *next),
             _ => return Step::On,
         };
         let retry = until(next);
+        let (provider, asked) = (self.provider(), (attempt, retry.wait()));
         let limits = &self.runner.config().limits;
+        if let Some(failure) =
+            self.patience.ends(asked, message, &provider, limits.provider_patience)
+        {
+            return Step::End(End::GiveUp(Finish::Failed { failure }));
+        }
         if attempt <= limits.provider_retries && retry.wait() <= limits.provider_wait {
-            let reason = format!("the model's provider failed and is asked again: {message}");
+            let reason = format!("{}: {message}", failure::ASKED_AGAIN);
             waiting.push_back(AgentEvent::Waiting { reason });
             return Step::On;
         }
         let reason = format!("the model's provider failed, {attempt} times so far: {message}");
         Step::End(End::GiveUp(Finish::Failed { failure: Failure::new(reason, retry) }))
+    }
+
+    /// Of whom the model is.
+    fn provider(&self) -> String {
+        let told = self.translator.last_answer().map(|answer| answer.provider.as_str());
+        let ours = self.runner.config().model.as_deref();
+        let ours = ours.and_then(|model| Some(model.split_once('/')?.0));
+        told.filter(|told| !told.is_empty()).or(ours).unwrap_or("of the model").to_owned()
     }
 
     /// Whether the turn is over, by what the server has stored of it.
@@ -135,8 +148,8 @@ impl Turn {
             return None;
         }
         self.catch_up(Some(TAIL), waiting).await;
-        let refused = self.refused.as_deref();
-        match verdict::of(&self.translator, self.last_error.as_ref(), refused, patient) {
+        let (refused, provider) = (self.refused.as_deref(), self.provider());
+        match verdict::of(&self.translator, self.last_error.as_ref(), refused, &provider, patient) {
             Verdict::Over(finish) => {
                 waiting.extend(self.translator.flush());
                 Some(End::Finished(finish))
@@ -246,9 +259,8 @@ enum Step {
 
 /// A retry no sooner than this moment, in milliseconds since 1970.
 fn until(next: u64) -> Retry {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    match u64::try_from(u128::from(next).saturating_sub(now)) {
-        Ok(0) | Err(_) => Retry::Later,
-        Ok(millis) => Retry::After { millis },
+    match next.saturating_sub(failure::now()) {
+        0 => Retry::Later,
+        millis => Retry::After { millis },
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Brake;
 use super::control::Stopped;
+use crate::limit::Patience;
 use crate::runner::OpencodeRunner;
 use crate::server::{HttpError, Lease, Model, PostBox, Prompt, TextPart};
 use crate::sessions::{self, during};
@@ -30,6 +31,7 @@ pub(crate) struct Turn {
     pub(super) translator: Translator,
     pub(super) tell: mpsc::Sender<Result<AgentEvent, AgentError>>,
     pub(super) last_error: Option<ToldError>,
+    pub(super) patience: Patience,
     pub(super) refused: Option<String>,
     pub(super) answered: HashSet<String>,
     message: String,
@@ -70,6 +72,7 @@ impl Turn {
             translator,
             tell,
             last_error: None,
+            patience: Patience::default(),
             refused: None,
             answered: HashSet::new(),
             message,

@@ -16,30 +16,35 @@ pub(crate) enum Verdict {
     Wait,
 }
 
-/// The verdict on an idle session's turn. `patient` is false once waiting has been in vain.
+/// The verdict on an idle session's turn, whose model is of this provider. `patient` is false once waiting has been in vain.
 pub(crate) fn of(
     turn: &Translator,
     last_error: Option<&ToldError>,
     refused: Option<&str>,
+    provider: &str,
     patient: bool,
 ) -> Verdict {
     let failed = |failure: Failure| Verdict::Over(Finish::Failed { failure });
     let Some(answer) = turn.last_answer() else {
         return match last_error {
             Some(error) if error.name == quirks::ABORTED => failed(aborted()),
-            Some(error) => failed(failure::of(error)),
+            Some(error) => failed(failure::of(error, provider)),
             None if patient => Verdict::Wait,
             None => failed(Failure::passing("opencode took the message and never began the turn")),
         };
     };
     if let Some(error) = &answer.error {
-        return failed(if error.name == quirks::ABORTED { aborted() } else { failure::of(error) });
+        return failed(if error.name == quirks::ABORTED {
+            aborted()
+        } else {
+            failure::of(error, provider)
+        });
     }
     // The session is told to be idle before the error is told. (1.18.33)
     if answer.time.completed.is_none() {
         return match last_error {
             _ if patient => Verdict::Wait,
-            Some(error) => failed(failure::of(error)),
+            Some(error) => failed(failure::of(error, provider)),
             None => failed(Failure::passing("the turn ended without a last word")),
         };
     }

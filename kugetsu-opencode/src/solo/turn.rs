@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, AgentSession, Finish, RunRequest};
+use kugetsu_core::error::Failure;
 use kugetsu_core::slot::Slot;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
@@ -20,7 +21,7 @@ use crate::runner::OpencodeRunner;
 use crate::server::{Inbox, Letter, PostBox};
 use crate::tree::{Plan, Tree};
 use crate::wire::{self, News, Permission, ToldError, Translator};
-use crate::{environment, failure, fault, quirks, run};
+use crate::{environment, failure, fault, limit, quirks, run};
 
 /// After its last word opencode has so long to exit by itself.
 const LINGER: Duration = Duration::from_secs(15);
@@ -43,6 +44,7 @@ pub(crate) async fn start(
             .map(OsString::from)
             .into();
     args.push(directory.clone().into());
+    args.extend(["--print-logs", "--log-level", "ERROR"].map(OsString::from));
     if let Some(model) = &runner.config().model {
         args.extend(["--model".into(), model.into()]);
     }
@@ -74,7 +76,8 @@ pub(crate) async fn start(
         slots,
         look: runner.config().limits.look,
         at_most: runner.config().limits.stop + runner.config().limits.grace,
-        known: Known::default(),
+        short: runner.config().limits.provider_patience,
+        known: Known::of(runner.config().model.as_deref()),
     };
     tokio::spawn(turn.run(brake));
     Ok(AgentRun::new(Box::pin(Events::new(told, pedal.clone())), Arc::new(RunControl::new(pedal))))
@@ -90,6 +93,8 @@ struct SoloTurn {
     look: Duration,
     /// How long the tree may take to end.
     at_most: Duration,
+    /// How long a provider that takes no more is waited for.
+    short: Duration,
     known: Known,
 }
 
@@ -100,6 +105,12 @@ struct Known {
     reason: Option<String>,
     refused: Option<String>,
     complaint: String,
+    /// Of whom the model is.
+    provider: String,
+    /// What the provider says that takes no more, as long as nothing else happens.
+    limit: Option<String>,
+    /// The limit for which it was not waited to the end.
+    gave_up: Option<Failure>,
 }
 
 impl SoloTurn {
@@ -145,6 +156,7 @@ impl SoloTurn {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ended = false;
         let mut patience: Option<Instant> = None;
+        let mut limited: Option<Instant> = None;
         while !ended || !waiting.is_empty() {
             tokio::select! {
                 biased;
@@ -159,6 +171,10 @@ impl SoloTurn {
                     Letter::News(news) => {
                         waiting.extend(self.translator.read(&news));
                         self.known.read(news, &mut waiting);
+                        limited = self.known.limit.as_ref().map(|words| {
+                            let short = limit::short(words, self.short);
+                            limited.unwrap_or_else(|| Instant::now() + short)
+                        });
                         patience = self.known.is_last_word().then(|| Instant::now() + LINGER);
                     }
                     Letter::Gap => {}
@@ -167,6 +183,11 @@ impl SoloTurn {
                         ended = true;
                     }
                 },
+                () = sleep_until(limited.unwrap_or_else(Instant::now)), if limited.is_some() => {
+                    self.known.give_up();
+                    ended = true;
+                    limited = None;
+                }
                 () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
                     return false;
                 }
@@ -178,6 +199,16 @@ impl SoloTurn {
 }
 
 impl Known {
+    fn of(model: Option<&str>) -> Self {
+        let provider = model.and_then(|model| model.split_once('/')).map(|(provider, _)| provider);
+        Self { provider: provider.unwrap_or("of the model").to_owned(), ..Self::default() }
+    }
+
+    fn give_up(&mut self) {
+        let words = self.limit.take().unwrap_or_default();
+        self.gave_up = Some(limit::in_words(&words, &self.provider));
+    }
+
     fn read(&mut self, news: News, waiting: &mut VecDeque<AgentEvent>) {
         match news {
             News::Error { error, .. } => self.error = Some(error),
@@ -185,7 +216,15 @@ impl Known {
                 self.reason = Some(part.reason);
             }
             // Something goes on after all.
-            News::Part { part, .. } if part.kind == "step-start" => self.reason = None,
+            News::Part { part, .. } if part.kind == "step-start" => {
+                (self.reason, self.limit) = (None, None);
+            }
+            News::Failing { provider, message, .. } => {
+                let reason = format!("{}: {message}", failure::ASKED_AGAIN);
+                waiting.push_back(AgentEvent::Waiting { reason });
+                self.provider = provider;
+                self.limit = limit::is_told(&message).then_some(message);
+            }
             News::Permission { ask, .. } => {
                 let text = ask.class;
                 self.refused.get_or_insert_with(|| text.clone());
@@ -205,8 +244,11 @@ impl Known {
         if let Some(refused) = self.refused.as_deref().or(turn.rejected()) {
             return failed(failure::refused(refused));
         }
+        if let Some(limit) = &self.gave_up {
+            return failed(limit.clone());
+        }
         if let Some(error) = &self.error {
-            return failed(failure::of(error));
+            return failed(failure::of(error, &self.provider));
         }
         match failure::of_reason(self.reason.as_deref()?, turn.said_anything()) {
             None => Some(Finish::Done),
@@ -248,8 +290,12 @@ async fn read_complaints(stderr: ChildStderr, inbox: &Inbox, session: String) ->
     let mut number = 0_u64;
     let mut last = String::new();
     while let Ok(Some(line)) = lines.next_segment().await {
-        let line = wire::first_line(&String::from_utf8_lossy(&line), 300);
-        if let Some((_, asked)) = line.split_once(quirks::AUTO_REJECTING) {
+        let line = wire::first_line(&String::from_utf8_lossy(&line), 1000);
+        if line.starts_with(quirks::LOG_LINE) {
+            if let Some(news) = wire::read_log(&line) {
+                inbox.put(Letter::News(news));
+            }
+        } else if let Some((_, asked)) = line.split_once(quirks::AUTO_REJECTING) {
             number += 1;
             let class = asked.split(';').next().unwrap_or_default().trim().to_owned();
             let id = format!("refused-{number}");

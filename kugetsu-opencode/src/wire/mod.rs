@@ -10,7 +10,8 @@ mod text;
 mod translate;
 
 pub(crate) use news::{
-    MessageInfo, News, Part, Permission, Question, Status, ToldError, read_event, read_line,
+    ErrorData, MessageInfo, News, Part, Permission, Question, Status, ToldError, read_event,
+    read_line, read_log,
 };
 pub(crate) use text::first_line;
 pub(crate) use translate::Translator;

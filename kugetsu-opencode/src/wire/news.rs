@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::quirks;
+
 /// One thing that happened in a session.
 #[derive(Debug, Clone)]
 pub(crate) enum News {
@@ -22,6 +24,8 @@ pub(crate) enum News {
     Part { session: String, part: Box<Part> },
     /// A piece was added to a field of a part.
     Delta { session: String, message: String, part: String, field: String, delta: String },
+    /// The model's provider failed, and is asked again after a while that is not told.
+    Failing { session: String, provider: String, message: String },
     /// A permission is asked for.
     Permission { session: String, ask: Permission },
     /// Something else is asked for.
@@ -66,6 +70,7 @@ pub(crate) struct ErrorData {
     pub(crate) status_code: Option<u16>,
     pub(crate) is_retryable: Option<bool>,
     pub(crate) response_headers: HashMap<String, Value>,
+    pub(crate) response_body: String,
 }
 
 /// A message without its parts.
@@ -76,6 +81,8 @@ pub(crate) struct MessageInfo {
     pub(crate) role: String,
     #[serde(rename = "parentID")]
     pub(crate) parent: Option<String>,
+    #[serde(rename = "providerID")]
+    pub(crate) provider: String,
     pub(crate) finish: Option<String>,
     pub(crate) error: Option<ToldError>,
     pub(crate) time: Times,
@@ -196,6 +203,7 @@ impl News {
             | Self::Message { session, .. }
             | Self::Part { session, .. }
             | Self::Delta { session, .. }
+            | Self::Failing { session, .. }
             | Self::Permission { session, .. }
             | Self::Question { session, .. } => Some(session),
         }
@@ -275,6 +283,23 @@ pub(crate) fn read_line(line: &str) -> Result<Option<News>, serde_json::Error> {
         "step_start" | "text" | "reasoning" | "tool_use" | "step_finish" => session
             .and_then(|session| Some(News::Part { session, part: take(&mut value, "part")? })),
         _ => None,
+    })
+}
+
+/// Reads one line of opencode's own log, of which only a failing provider is of interest.
+pub(crate) fn read_log(line: &str) -> Option<News> {
+    let value = |name: &str| {
+        let (_, rest) = line.split_once(&format!(" {name}="))?;
+        Some(match rest.strip_prefix('"') {
+            Some(quoted) => quoted.rsplit_once('"').map_or(quoted, |(text, _)| text),
+            None => rest.split(' ').next().unwrap_or_default(),
+        })
+    };
+    let is_ours = line.contains(quirks::STREAM_ERROR) && value("small")? == "false";
+    is_ours.then_some(News::Failing {
+        session: value("session.id")?.to_owned(),
+        provider: value("providerID")?.to_owned(),
+        message: value("error.error")?.to_owned(),
     })
 }
 

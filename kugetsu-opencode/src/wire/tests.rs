@@ -2,7 +2,7 @@
 
 use kugetsu_core::agent::{AgentEvent, Usage};
 
-use super::{News, Status, Translator, read_event, read_line};
+use super::{News, Status, Translator, read_event, read_line, read_log};
 
 /// What is told of the first session of the events, and what is left to know at the end.
 fn told(events: &str) -> (Vec<AgentEvent>, Translator) {
@@ -204,4 +204,23 @@ fn usage_is_whole_numbers() {
     let mut usage = Usage::tokens(5, 0);
     (usage.reasoning, usage.cache_read, usage.cache_write, usage.cost_micros) = (2, 3, 4, 1230);
     assert_eq!(events, [AgentEvent::Usage(usage)]);
+}
+
+#[test]
+fn a_failing_provider_is_read_from_the_log() {
+    let line = |small: bool| {
+        format!(
+            "timestamp=2026-11-26T18:11:09.773Z level=ERROR run=ee589ad6 message=\"stream error\" \
+             providerID=scripted modelID=model session.id=ses_1 small={small} agent=build \
+             mode=primary error.error=\"AI_APICallError: say \"please\"\""
+        )
+    };
+    let Some(News::Failing { session, provider, message }) = read_log(&line(false)) else {
+        panic!("{}", line(false))
+    };
+    assert_eq!((session.as_str(), provider.as_str()), ("ses_1", "scripted"));
+    assert_eq!(message, r#"AI_APICallError: say "please""#);
+    // A title that cannot be made hinders nobody.
+    assert!(read_log(&line(true)).is_none());
+    assert!(read_log("timestamp=1 level=ERROR message=failed").is_none());
 }

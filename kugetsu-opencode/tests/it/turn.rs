@@ -1,7 +1,9 @@
 //! Turns, by both engines.
 
+use std::time::Duration;
+
 use kugetsu_core::agent::{AgentEvent, Conversation, Finish, RunRequest, Stop};
-use kugetsu_core::{AgentRunner as _, Retry};
+use kugetsu_core::{AgentRunner as _, Cause, Retry};
 use kugetsu_opencode::Engine;
 use tokio_stream::StreamExt as _;
 
@@ -26,6 +28,8 @@ promises! {
     an_agent_works_in_its_worktree_and_says_what_it_did,
     what_the_model_refuses_is_a_failure_with_advice,
     a_provider_that_recovers_is_no_failure,
+    a_provider_that_takes_no_more_ends_the_turn_at_once_as_a_limit,
+    a_short_limit_is_sat_out,
     a_stopped_run_has_stopped_and_can_be_continued,
     what_a_finished_run_left_running_is_ended,
 }
@@ -80,9 +84,56 @@ async fn a_provider_that_recovers_is_no_failure(engine: Engine) {
     let worktree = fixture.worktree("one");
     let told = fixture.run(RunRequest::new(&worktree, "MODEL: http 500 1\nMODEL: say there")).await;
     assert!(told.is_done(), "{told:?}");
-    // A process of its own tells of no retries.
     let waited = told.events.iter().any(|event| matches!(event, AgentEvent::Waiting { .. }));
-    assert_eq!(waited, engine == Engine::Server, "{told:?}");
+    assert!(waited, "{told:?}");
+}
+
+/// A process of its own tells nothing of how long the provider asks it to wait.
+async fn a_provider_that_takes_no_more_ends_the_turn_at_once_as_a_limit(engine: Engine) {
+    let fixture = Fixture::with(|config| {
+        let mut limits = config.limits.clone();
+        limits.provider_patience = Duration::from_secs(2);
+        config.with_engine(engine).with_limits(limits)
+    })
+    .await;
+    let worktree = fixture.worktree("one");
+    let told = fixture
+        .run(RunRequest::new(
+            &worktree,
+            "MODEL: write a.txt a\nMODEL: http 429 1 3600\nMODEL: say there",
+        ))
+        .await;
+    let failure = told.failure();
+    assert_eq!(failure.cause, Cause::Limit { provider: "scripted".into() }, "{told:?}");
+    assert!(failure.reason.contains("scripted error 429"), "{failure}");
+    let wait = failure.retry.wait().as_secs();
+    let expected = if engine == Engine::Server { 3500..=3600 } else { 60..=60 };
+    assert!(expected.contains(&wait), "{failure:?}");
+    // The same session goes on where the limit has stopped it.
+    let again = RunRequest::new(&worktree, "MODEL: history")
+        .with_conversation(Conversation::Resume(told.session()));
+    let again = fixture.run(again).await;
+    assert!(again.text().contains("users=2"), "{again:?}");
+    assert!(again.text().contains("tools=1"), "{again:?}");
+}
+
+async fn a_short_limit_is_sat_out(engine: Engine) {
+    let fixture = Fixture::of(engine).await;
+    let worktree = fixture.worktree("one");
+    let script = "MODEL: http 429 1 1\nMODEL: say there";
+    let told = fixture.run(RunRequest::new(&worktree, script)).await;
+    assert!(told.is_done(), "{told:?}");
+    assert_eq!(told.text(), "there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_providers_server_is_no_limit() {
+    let fixture = Fixture::new().await;
+    let worktree = fixture.worktree("one");
+    let told = fixture.run(RunRequest::new(&worktree, "MODEL: http 503 1 3600")).await;
+    let failure = told.failure();
+    assert_eq!(failure.cause, Cause::Attempt, "{told:?}");
+    assert!(failure.retry.wait() > Duration::from_secs(3500), "{failure:?}");
 }
 
 async fn a_stopped_run_has_stopped_and_can_be_continued(engine: Engine) {

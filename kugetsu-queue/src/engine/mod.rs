@@ -1,5 +1,6 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod pulse;
 mod recover;
 mod serve;
 mod start;
@@ -9,17 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentRunner, Backoff, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore, SlotPool,
-    Task, TaskQueue, TaskStore, WorkerId, WorktreeProvider,
+    AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore,
+    SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use pulse::Pulse;
 pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
-use crate::hold::Holds;
+use crate::hold::{HoldKind, Holds};
 use crate::line::rules::Prompts;
 use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
 use crate::logs::Logs;
@@ -94,6 +97,10 @@ pub struct Engine {
     memos: Arc<dyn MemoStore>,
     /// How long a server waits before it looks for work that nobody told it of.
     interval: Duration,
+    /// For the one suspect that may run.
+    suspects: Arc<Semaphore>,
+    /// What a server tells as long as it gets on.
+    pulse: Option<Pulse>,
 }
 
 impl Engine {
@@ -121,7 +128,8 @@ impl Engine {
             log: None,
         };
         let (slots, memos) = (backends.slots, backends.memos);
-        Self { line, slots, worker, store, memos, interval: serve::INTERVAL }
+        let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
+        Self { line, slots, worker, store, memos, interval, suspects, pulse: None }
     }
 
     /// How long things may take.
@@ -176,6 +184,13 @@ impl Engine {
         self
     }
 
+    /// Has [`serve`](Self::serve) call `beat` about every so often, for a watchdog: as long as it gets
+    /// on, with or without work. While it hangs, in its store for instance, there is no beat.
+    pub fn with_pulse(mut self, every: Duration, beat: impl Fn() + Send + Sync + 'static) -> Self {
+        self.pulse = Some(Pulse::new(every, beat));
+        self
+    }
+
     /// The queue.
     pub fn queue(&self) -> &TaskQueue {
         &self.line.queue
@@ -217,6 +232,7 @@ impl Engine {
         shutdown: &CancellationToken,
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
+        let began = task.attempts.last().map(|attempt| attempt.started);
         let line = self.line.logged(&task, &self.worker);
         let log = line.clone();
         let halt = stop.clone();
@@ -241,6 +257,7 @@ impl Engine {
         let settled = match walked {
             Ok((Ok(report), usage)) => {
                 log.log_end("completed");
+                self.let_go(began).await;
                 let outcome = kugetsu_core::Outcome::Completed { report };
                 queue.settle(id, attempt, outcome, usage).await
             }
@@ -253,6 +270,7 @@ impl Engine {
                 queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await
             }
             Ok((Err(halt), usage)) => {
+                self.hold(&halt).await;
                 let failure = halt.into_failure().unwrap_or_else(|| Failure::passing("stopped"));
                 let failure = masked(&log.mask, failure);
                 log.log_end(format!("failed: {failure}"));
@@ -272,6 +290,29 @@ impl Engine {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Holds the queue if the attempt met a limit of the model's provider. Told before the task is:
+    /// nobody else is to meet it. If it cannot be recorded, the task waits all the same.
+    async fn hold(&self, halt: &Halt) {
+        let Halt::Failed { failure, .. } = halt else { return };
+        if let Cause::Limit { provider } = &failure.cause {
+            let (wait, reason) = (failure.retry.wait(), self.line.mask.cut_text(&failure.reason));
+            let _ = self.holds().hold_provider(provider, &reason, wait).await;
+        }
+    }
+
+    /// Lets the queue go on after a success whose attempt began while it was held: the provider
+    /// answers again. An older attempt may have got its last answer before the limit was met.
+    async fn let_go(&self, began: Option<Timestamp>) {
+        let (Some(began), holds) = (began, self.holds()) else { return };
+        for hold in holds.active().await.unwrap_or_default() {
+            if let HoldKind::Provider(provider) = &hold.kind
+                && hold.since < began
+            {
+                let _ = holds.release_provider(provider).await;
+            }
         }
     }
 }

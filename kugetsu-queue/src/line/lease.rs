@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Line;
 
-/// A worker trusts its lease until this long before it lapses: what it started has to be ended by
-/// then.
+/// A worker trusts its lease until this long before it lapses, or a sixth of it if that is shorter:
+/// what it started has to be ended by then.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// Why a lease is not kept any more.
@@ -30,7 +30,8 @@ impl Line {
         stop: &CancellationToken,
     ) -> LeaseEnd {
         let limits = &self.limits;
-        let mut trusted = self.clock.tick().plus(limits.lease.saturating_sub(MARGIN));
+        let trust = limits.lease.saturating_sub(MARGIN.min(limits.lease / 6));
+        let mut trusted = self.clock.tick().plus(trust);
         let mut renew = self.clock.tick().plus(limits.renew);
         loop {
             self.clock.sleep_until(self.clock.tick().plus(limits.heed)).await;
@@ -41,7 +42,7 @@ impl Line {
             if now.since(renew).is_some_and(|late| !late.is_zero()) {
                 renew = now.plus(limits.renew);
                 match self.queue.renew(id, attempt, limits.lease).await {
-                    Ok(_) => trusted = now.plus(limits.lease.saturating_sub(MARGIN)),
+                    Ok(_) => trusted = now.plus(trust),
                     Err(error) if error.lease_is_lost() => {
                         return LeaseEnd::Taken(error.to_string());
                     }

@@ -7,6 +7,7 @@
 
 pub mod rules;
 
+mod fault;
 mod follow;
 mod lease;
 mod session;
@@ -24,6 +25,7 @@ use kugetsu_core::{
 };
 use tokio_util::sync::CancellationToken;
 
+use fault::Fault as _;
 pub(crate) use follow::Turn;
 pub(crate) use lease::LeaseEnd;
 pub use session::Base;
@@ -65,6 +67,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a lease lasts unless it is renewed, and how often it is.
+    pub fn with_lease(mut self, lease: Duration, renew: Duration) -> Self {
+        (self.lease, self.renew) = (lease, renew);
+        self
+    }
+
+    /// How often a worker looks whether its task is to be cancelled.
+    pub fn with_heed(mut self, heed: Duration) -> Self {
+        self.heed = heed;
+        self
+    }
+
     /// How long a turn of an agent may take.
     pub fn with_turn(mut self, turn: Duration) -> Self {
         self.turn = turn;
@@ -127,7 +141,7 @@ macro_rules! stages {
     ($($error:ty),*) => {$(
         impl<T> At<T> for Result<T, $error> {
             fn at(self, stage: Stage) -> Result<T, Halt> {
-                self.map_err(|e| Halt::failed(stage, e.to_string(), e.retry()))
+                self.map_err(|error| Halt::Failed { stage, failure: error.failure() })
             }
         }
     )*};
@@ -149,10 +163,10 @@ impl Halt {
     /// The failure in the words that are kept: with the stage at which it happened.
     pub(crate) fn into_failure(self) -> Option<Failure> {
         match self {
-            Self::Failed { stage, failure } => Some(Failure::new(
-                format!("the attempt stopped at {stage}: {}", failure.reason),
-                failure.retry,
-            )),
+            Self::Failed { stage, mut failure } => {
+                failure.reason = format!("the attempt stopped at {stage}: {}", failure.reason);
+                Some(failure)
+            }
             Self::Stopped => None,
         }
     }

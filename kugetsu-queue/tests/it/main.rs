@@ -1,6 +1,9 @@
 //! What kugetsu-queue promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chaos;
+mod deliver;
+mod gates;
 mod line;
 mod logs;
 mod process;

@@ -69,7 +69,7 @@ promises! {
         a_message_that_cannot_be_sent_is_refused,
         a_directory_that_cannot_be_worked_in_is_refused,
         a_failure_for_good_is_told_as_such,
-        a_rate_limit_is_told_as_passing,
+        a_rate_limit_is_told_as_one_of_its_provider,
         an_empty_turn_is_a_failure,
         what_nobody_may_grant_is_refused_and_told,
         two_runs_at_once_do_not_mix,

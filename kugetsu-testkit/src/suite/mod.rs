@@ -30,9 +30,11 @@
 //! | [`AgentRunner`](kugetsu_core::AgentRunner) | [`AgentRunnerFixture`] | `agent_runner_suite!` | [`agents::PROMISES`] |
 //! | [`WorktreeProvider`](kugetsu_core::WorktreeProvider) | [`WorktreeFixture`] | `worktree_provider_suite!` | [`worktrees::PROMISES`] |
 //! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_suite!` | [`slots::PROMISES`] |
+//! | [`MemoStore`](kugetsu_core::MemoStore) | [`MemoStoreFixture`] | `memo_store_suite!` | [`memos::PROMISES`] |
 //! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_suite!` | [`notices::PROMISES`] |
 
 pub mod agents;
+pub mod memos;
 pub mod notices;
 mod promise;
 mod sample;
@@ -42,6 +44,7 @@ pub mod tasks;
 pub mod worktrees;
 
 pub use agents::{AgentRunnerFixture, Deed};
+pub use memos::MemoStoreFixture;
 pub use notices::NotifierFixture;
 #[doc(hidden)]
 pub use promise::hold;

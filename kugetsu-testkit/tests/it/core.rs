@@ -7,4 +7,5 @@ mod golden;
 mod issues;
 mod names;
 mod notices;
+mod queue;
 mod tasks;

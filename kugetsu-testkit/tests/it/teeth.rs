@@ -1,6 +1,7 @@
 //! Backends with a fault each, and the promise that has to notice it.
 
 mod agents;
+mod memos;
 mod notices;
 mod sessions;
 mod slots;

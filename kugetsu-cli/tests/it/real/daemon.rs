@@ -10,13 +10,13 @@ use tokio::process::{Child, ChildStderr};
 use super::house::{House, issue, until_dead};
 
 /// A daemon in the foreground, whose every line can be heard.
-struct Daemon {
+pub(super) struct Daemon {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
 }
 
 impl Daemon {
-    async fn start(house: &House) -> Self {
+    pub(super) async fn start(house: &House) -> Self {
         let mut child = house.kugetsu(&["queue-daemon", "run"]).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut daemon = Self { child, lines };
@@ -25,7 +25,7 @@ impl Daemon {
     }
 
     /// Listens until this has been said so many times.
-    async fn hear(&mut self, what: &str, mut times: usize) {
+    pub(super) async fn hear(&mut self, what: &str, mut times: usize) {
         let mut heard = String::new();
         while times > 0 {
             let line = self.lines.next_line().await.unwrap();
@@ -36,18 +36,18 @@ impl Daemon {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    async fn ended(mut self) -> Option<i32> {
+    pub(super) async fn ended(mut self) -> Option<i32> {
         while let Ok(Some(_)) = self.lines.next_line().await {}
         self.child.wait().await.unwrap().code()
     }
 }
 
-async fn enqueue(house: &House, number: u64, script: &str) -> String {
+pub(super) async fn enqueue(house: &House, number: u64, script: &str) -> String {
     let ran = house.run(&["queue", "enqueue", &issue(number), script]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran.stdout.trim().to_owned()

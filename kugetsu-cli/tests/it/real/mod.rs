@@ -8,3 +8,4 @@ mod house;
 mod job;
 mod limit;
 mod logs;
+mod telegram;

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kugetsu_core::{Notice, Notifier, SessionStore, TaskStore};
+use kugetsu_core::{MemoStore, Notice, Notifier, SessionStore, TaskStore};
 use kugetsu_queue::inbox::{Inbox as _, Notices};
-use kugetsu_testkit::suite::{NotifierFixture, SessionStoreFixture, TaskStoreFixture};
+use kugetsu_testkit::suite::{
+    MemoStoreFixture, NotifierFixture, SessionStoreFixture, TaskStoreFixture,
+};
 use tempfile::TempDir;
 
 use super::open;
@@ -29,6 +31,13 @@ impl SessionStoreFixture for Home {
 }
 
 #[async_trait]
+impl MemoStoreFixture for Home {
+    async fn open(&self) -> Arc<dyn MemoStore> {
+        Arc::new(open(self.0.path()).await)
+    }
+}
+
+#[async_trait]
 impl NotifierFixture for Home {
     async fn open(&self) -> Arc<dyn Notifier> {
         Arc::new(open(self.0.path()).await)
@@ -46,6 +55,10 @@ mod tasks {
 
 mod sessions {
     kugetsu_testkit::session_store_suite!(super::home());
+}
+
+mod memos {
+    kugetsu_testkit::memo_store_suite!(super::home());
 }
 
 mod notices {

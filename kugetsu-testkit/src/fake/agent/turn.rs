@@ -15,6 +15,12 @@ use crate::model::{Reply, Role};
 /// How often in a row the agent asks its model again when that fails in a way that may pass.
 const PATIENCE: u32 = 5;
 
+/// The longest wait that the model may ask for without the turn's end.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// Whose the model is.
+const PROVIDER: &str = "scripted";
+
 /// One turn of the agent.
 pub(super) struct Turn {
     pub(super) world: Arc<World>,
@@ -79,12 +85,13 @@ impl Turn {
                     pending().await
                 }
                 Reply::Refusal { status, retry_after, message } => {
-                    Failure::new(format!("status {status}: {message}"), retry(status, retry_after))
+                    refused(status, retry_after, &message)
                 }
                 Reply::Broken => Failure::passing("the model's answer broke off"),
             };
             failures += 1;
-            if failures > PATIENCE || !failure.retry.is_possible() {
+            let is_long = failure.retry.wait() > SHORT;
+            if failures > PATIENCE || is_long || !failure.retry.is_possible() {
                 return Finish::Failed { failure };
             }
         }
@@ -123,11 +130,16 @@ impl Turn {
     }
 }
 
-fn retry(status: u16, retry_after: Option<String>) -> Retry {
-    let seconds = retry_after.and_then(|text| text.parse().ok());
-    match (status, seconds) {
-        (429 | 500.., Some(seconds)) => Retry::after(Duration::from_secs(seconds)),
-        (408 | 429 | 500.., _) => Retry::Later,
+fn refused(status: u16, retry_after: Option<String>, message: &str) -> Failure {
+    let seconds = retry_after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let retry = match (status, seconds) {
+        (500.., Some(wait)) => Retry::after(wait),
+        (408 | 500.., _) => Retry::Later,
         _ => Retry::Never,
+    };
+    let reason = format!("status {status}: {message}");
+    match status {
+        429 => Failure::limit(PROVIDER, reason, seconds.unwrap_or(SHORT)),
+        _ => Failure::new(reason, retry),
     }
 }

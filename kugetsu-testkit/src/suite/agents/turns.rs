@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use kugetsu_core::{AgentError, AgentEvent, Retry, RunRequest};
+use kugetsu_core::{AgentError, AgentEvent, Cause, Finish, Retry, RunRequest};
 
 use super::told::{Told, refusal, request, start, turn};
 use super::{AgentRunnerFixture, Deed};
@@ -121,7 +121,7 @@ pub(super) async fn a_failure_for_good_is_told_as_such(f: &dyn AgentRunnerFixtur
     assert_eq!(told.retry(), Retry::Never, "{:?}", told.end);
 }
 
-pub(super) async fn a_rate_limit_is_told_as_passing(f: &dyn AgentRunnerFixture) {
+pub(super) async fn a_rate_limit_is_told_as_one_of_its_provider(f: &dyn AgentRunnerFixture) {
     let runner = f.runner().await;
     let directory = f.directory().await;
     let limits = [None, Some(Duration::from_secs(7))];
@@ -132,6 +132,8 @@ pub(super) async fn a_rate_limit_is_told_as_passing(f: &dyn AgentRunnerFixture) 
     });
     for (deed, told) in at_once(turns).await {
         assert!(told.retry().is_possible(), "{deed:?}: {:?}", told.end);
+        let Ok(Finish::Failed { failure }) = &told.end else { panic!("{deed:?}: {:?}", told.end) };
+        assert!(matches!(failure.cause, Cause::Limit { .. }), "{deed:?}: {failure:?}");
     }
 }
 

@@ -199,6 +199,7 @@ fn equal_failures_are_counted_from_the_newest_back() {
     let (one, two) = (failed(Failure::passing("one")), failed(Failure::passing("two")));
     let given_back = AttemptEnd::Released { reason: "it drains".into() };
     let limit = failed(Failure::limit("mock", "429", TTL));
+    let full = failed(Failure::interruption("the disk is full"));
     for (ends, equal) in [
         (vec![], 0),
         (vec![one.clone()], 1),
@@ -208,6 +209,7 @@ fn equal_failures_are_counted_from_the_newest_back() {
         (vec![AttemptEnd::Lost, AttemptEnd::Lost, AttemptEnd::Lost], 3),
         (vec![one.clone(), AttemptEnd::Lost], 1),
         (vec![limit.clone(), limit.clone(), limit], 0),
+        (vec![full.clone(), full.clone(), full], 0),
     ] {
         assert_eq!(ended(ends.clone()).equal_failures(), equal, "{ends:?}");
     }

@@ -66,7 +66,8 @@ async fn it_asks_its_model_again_when_that_fails_for_a_while() {
     };
     assert_eq!(retry_of("MODEL: http 401").await, Retry::Never);
     assert_eq!(retry_of("MODEL: http 500").await, Retry::Later);
-    assert_eq!(retry_of("MODEL: http 429").await, Retry::Later);
+    assert_eq!(retry_of("MODEL: http 429").await, Retry::After { millis: 30000 });
+    assert_eq!(retry_of("MODEL: http 429 1 3600").await, Retry::After { millis: 3_600_000 });
     assert_eq!(retry_of("MODEL: http 429 99 7").await, Retry::After { millis: 7000 });
     assert_eq!(retry_of("MODEL: cut").await, Retry::Later);
     assert_eq!(retry_of("MODEL: finish length ;; say half").await, Retry::Later);

@@ -2,9 +2,11 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use kugetsu_core::memory::MemoryStore;
-use kugetsu_core::{SessionStore, SlotPool, TaskStore};
+use kugetsu_core::{MemoStore, SessionStore, SlotPool, TaskStore};
 use kugetsu_testkit::fake::MemorySlots;
-use kugetsu_testkit::suite::{SessionStoreFixture, SlotPoolFixture, TaskStoreFixture};
+use kugetsu_testkit::suite::{
+    MemoStoreFixture, SessionStoreFixture, SlotPoolFixture, TaskStoreFixture,
+};
 
 #[derive(Default)]
 struct Memory(MemoryStore);
@@ -19,6 +21,13 @@ impl TaskStoreFixture for Memory {
 #[async_trait]
 impl SessionStoreFixture for Memory {
     async fn open(&self) -> Arc<dyn SessionStore> {
+        Arc::new(self.0.clone())
+    }
+}
+
+#[async_trait]
+impl MemoStoreFixture for Memory {
+    async fn open(&self) -> Arc<dyn MemoStore> {
         Arc::new(self.0.clone())
     }
 }
@@ -42,6 +51,10 @@ mod tasks {
 
 mod sessions {
     kugetsu_testkit::session_store_suite!(super::Memory::default());
+}
+
+mod memos {
+    kugetsu_testkit::memo_store_suite!(super::Memory::default());
 }
 
 mod slots {

@@ -281,7 +281,7 @@ async fn a_faulty_runner_is_noticed() {
         ("shortens messages", "a_message_of_a_megabyte_reaches_the_agent"),
         ("makes directories", "a_directory_that_cannot_be_worked_in_is_refused"),
         ("never gives up", "a_failure_for_good_is_told_as_such"),
-        ("gives up", "a_rate_limit_is_told_as_passing"),
+        ("gives up", "a_rate_limit_is_told_as_one_of_its_provider"),
         ("takes all ends for good", "an_empty_turn_is_a_failure"),
         ("hides what was refused", "what_nobody_may_grant_is_refused_and_told"),
         ("goes astray", "two_runs_at_once_do_not_mix"),

@@ -1,17 +1,23 @@
 //! Serving the queue, with a fake agent and a clock that is moved by hand.
 
+mod holds;
+mod latency;
+mod pulse;
+pub(crate) mod roles;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AttemptEnd, Clock, Failure, IssueRef, MemoryStore, Outcome, Request, Session, SessionKind,
-    SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Task, TaskId, TaskQuery,
-    TaskState, TaskStore, WorkerId,
+    AttemptEnd, Clock, Cursor, Expected, Failure, IssueRef, MemoStore, MemoryStore, Outcome,
+    Request, Session, SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool,
+    Status, Task, TaskId, TaskQuery, TaskState, TaskStore, WorkerId,
 };
 use kugetsu_queue::{
     Backends, Engine, FileSlots, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock, Wait,
+    WatchedStore,
 };
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
@@ -22,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 /// An engine with room for two agents, in a place of its own.
 struct Site {
     engine: Engine,
+    backends: Backends,
     agent: FakeAgent,
     clock: Arc<ManualClock>,
     store: MemoryStore,
@@ -35,19 +42,24 @@ impl Site {
         let here = root.path().canonicalize().unwrap();
         let (agent, store) = (FakeAgent::new(), MemoryStore::new());
         let (clock, slots) = (Arc::new(ManualClock::new()), Arc::new(MemorySlots::new(2)));
-        let engine = Engine::new(
-            Backends::new(
-                (Arc::new(store.clone()), Arc::new(store.clone())),
-                slots.clone(),
-                worktrees(&here),
-                Arc::new(agent.clone()),
-                (clock.clone(), Arc::new(SeededChance::new(7))),
-            ),
-            WorkerId::new("tester").unwrap(),
-            here.join("home"),
+        let backends = Backends::new(
+            (Arc::new(store.clone()), Arc::new(store.clone())),
+            slots.clone(),
+            worktrees(&here, "home"),
+            Arc::new(agent.clone()),
+            (clock.clone(), Arc::new(SeededChance::new(7))),
         );
+        let worker = WorkerId::new("tester").unwrap();
+        let engine = Engine::new(backends.clone(), worker, here.join("home"));
         engine.init().await.unwrap();
-        Self { engine, agent, clock, store, slots, root }
+        Self { engine, backends, agent, clock, store, slots, root }
+    }
+
+    /// Another engine on the same ground that remembers by these memos.
+    fn engine_with(&self, memos: Arc<dyn MemoStore>) -> Engine {
+        let home = self.root.path().canonicalize().unwrap().join("home");
+        let backends = self.backends.clone().with_memos(memos);
+        Engine::new(backends, WorkerId::new("another").unwrap(), home)
     }
 
     async fn enqueue(&self, number: u64, message: &str) -> Task {
@@ -60,11 +72,14 @@ impl Site {
     }
 }
 
-fn worktrees(here: &Path) -> Arc<FakeWorktrees> {
-    let sample = SampleRepository::with_commits(&here.join("checkout"), 2).unwrap();
-    std::fs::create_dir(here.join("home")).unwrap();
+/// Worktrees below `here`, and a home of this name for the base session.
+fn worktrees(here: &Path, home: &str) -> Arc<FakeWorktrees> {
+    let checkout = here.join(format!("{home}-checkout"));
+    let sample = SampleRepository::with_commits(&checkout, 2).unwrap();
+    std::fs::create_dir(here.join(home)).unwrap();
     let repository = "git.example/acme/widgets".parse().unwrap();
-    Arc::new(FakeWorktrees::new(here.join("fake")).with_source(repository, sample.path()))
+    let fake = here.join(format!("{home}-fake"));
+    Arc::new(FakeWorktrees::new(fake).with_source(repository, sample.path()))
 }
 
 fn issue(number: u64) -> IssueRef {
@@ -93,7 +108,7 @@ async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
 
 /// Waits, without a limit, until it is so of the task.
 async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
-    let mut changes = engine.events().follow(kugetsu_core::Cursor(0));
+    let mut changes = engine.events().follow(Cursor(0));
     loop {
         let task = engine.queue().load(id).await.unwrap();
         if so(&task) {
@@ -297,7 +312,7 @@ async fn recovery_finds_what_the_dead_have_left_and_leaves_the_living_alone() {
     let mut pm: Session = site.store.find(&query).await.unwrap().pop().unwrap();
     pm.state = SessionState::Active;
     pm.updated = now;
-    site.store.put(&pm, kugetsu_core::Expected::At(pm.revision)).await.unwrap();
+    site.store.put(&pm, Expected::At(pm.revision)).await.unwrap();
     let recovered = site.engine.recover().await.unwrap();
     assert_eq!(recovered.len(), 2, "{recovered:?}");
     assert!(matches!(&recovered[0], Recovered::Task { task, .. } if *task == dead.id));
@@ -315,7 +330,7 @@ async fn recovery_finds_what_the_dead_have_left_and_leaves_the_living_alone() {
 async fn two_servers_of_one_store_share_the_work_and_do_nothing_twice() {
     let root = TempDir::with_prefix("kugetsu-serve-").unwrap();
     let here = root.path().canonicalize().unwrap();
-    let (agent, worktrees) = (FakeAgent::new(), worktrees(&here));
+    let (agent, worktrees) = (FakeAgent::new(), worktrees(&here, "home"));
     let mut engines = Vec::new();
     for name in ["left", "right"] {
         let store = Arc::new(SqliteStore::open(here.join("kugetsu.db")).await.unwrap());
@@ -357,10 +372,10 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
     let (shutdown, serving) = serve(&engine);
     site.clock.until_asleep(2).await;
     // The same store, but nothing in memory that the two share.
-    let theirs = kugetsu_queue::WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
+    let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
     let task = site.engine.queue().task(Request::dev(issue(1), "MODEL: say done"));
     let told = task.enqueued(site.clock.moment());
-    theirs.commit(&task, kugetsu_core::Expected::Absent, &[told]).await.unwrap();
+    theirs.commit(&task, Expected::Absent, &[told]).await.unwrap();
     site.agent.until_started(1).await;
     assert_eq!(settled(&engine, task.id).await.status(), Status::Completed);
     drained((shutdown, serving)).await;
@@ -369,4 +384,21 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
         task.state,
         TaskState::Settled { outcome: Outcome::Completed { .. }, .. }
     )));
+}
+
+/// Nobody tells of a slot's release but the pool: not even the clock goes on.
+#[tokio::test]
+async fn an_issue_that_comes_free_is_taken_at_once() {
+    let site = Site::new().await;
+    let key = SlotKey::Issue(issue(1));
+    let held = site.slots.try_acquire(&key, "by hand").await.unwrap();
+    let task = site.enqueue(1, "MODEL: say done").await;
+    let serving = serve(&site.engine);
+    site.clock.until_asleep(1).await;
+    let other = site.enqueue(2, "MODEL: say done").await;
+    assert_eq!(settled(&site.engine, other.id).await.status(), Status::Completed);
+    assert_eq!(site.engine.queue().load(task.id).await.unwrap().status(), Status::Pending);
+    drop(held);
+    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
+    drained(serving).await;
 }

@@ -9,6 +9,7 @@ mod errors;
 mod help;
 mod init;
 mod list;
+mod logs;
 mod notify;
 mod program;
 mod prune;

@@ -7,4 +7,5 @@ mod hostile;
 mod house;
 mod job;
 mod limit;
+mod logs;
 mod telegram;

@@ -174,7 +174,7 @@ impl Modifiers {
     /// Adds the modifier `name`. `None` if it is not one.
     fn add(&mut self, name: &str, rest: &str) -> Option<Result<(), Wrong>> {
         let added = match name {
-            "gate" if rest.is_empty() => Err(Wrong::form(name, "NAME")),
+            "gate" | "until" if rest.is_empty() => Err(Wrong::form(name, "NAME")),
             "gate" => {
                 self.before.push(Pause::Gate(rest.to_owned()));
                 Ok(())
@@ -185,7 +185,6 @@ impl Modifiers {
             "usage" => two_numbers(rest)
                 .map(|usage| self.usage = Some(usage))
                 .ok_or_else(|| Wrong::form(name, "IN OUT")),
-            "until" if rest.is_empty() => Err(Wrong::form(name, "NAME")),
             "until" => {
                 self.until = Some(rest.to_owned());
                 Ok(())

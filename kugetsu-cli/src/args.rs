@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kugetsu_core::TaskId;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -91,12 +90,31 @@ pub(crate) enum Command {
     Status,
     /// Show who holds the places for agents
     Slots,
+    /// Say gate by gate why an issue, a task or the PM is not being worked on
+    ///
+    /// What each gate waits for, since when, and what would open it. The exit code is 0 whatever the
+    /// answer is.
+    Why(Why),
+    /// Watch slots, queue and agents on a live board, and act on them
+    ///
+    /// The keys: up and down select a task, Enter opens its log, s stops, r retries, p pauses the
+    /// queue and resumes it, ? shows them all, q leaves. Agents go on when the board is left.
+    Watch(Watch),
     /// Show and change what is queued; the daemon carries it out
     #[command(subcommand)]
     Queue(Queue),
+    /// Show what people should hear of, and where else it is brought
+    ///
+    /// Without a command it lists the unread notices.
+    Notify {
+        #[command(subcommand)]
+        what: Option<Notify>,
+    },
     /// The process that carries out what is queued
     #[command(subcommand)]
     QueueDaemon(QueueDaemon),
+    /// Show what agents said and did: the last logs, or one of them
+    Logs(Logs),
     /// Remove the session and the worktree of an issue, or the base or PM session
     Destroy(Destroy),
     /// Remove sessions without a worktree and worktrees without a session, but no unsaved work
@@ -119,6 +137,12 @@ pub(crate) struct Init {
     /// Replace the base and PM sessions; settings, env files, repositories and worktrees stay
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The issue, a task's id (8 characters of it are enough), or `pm`
+    pub(crate) what: String,
 }
 
 /// How a message is given, and how long to wait.
@@ -190,6 +214,28 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kugetsu logs                     the last 10 attempts, of dev agents and of the PM
+  kugetsu logs 50                  the last 50
+  kugetsu logs acme/widgets#42     the newest log of the issue
+  kugetsu logs -f acme/widgets#42  the same and what is added, until its task is settled
+  kugetsu logs pm -n 20            the last 20 lines of the PM's newest log
+
+With --json the output is the events, one a line (kugetsu.event/1).")]
+pub(crate) struct Logs {
+    /// How many to list [default: 10], or whose to show: an issue, `pm`, or a task's id
+    #[arg(value_name = "N|ISSUE|pm|TASK")]
+    pub(crate) what: Option<String>,
+    /// Show only so many lines of the log, its last
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Show what is added, too, until the task is settled
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct Destroy {
@@ -217,6 +263,13 @@ pub(crate) struct Prune {
     pub(crate) yes: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Print the board as it is now, in plain lines, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Queue {
     /// List the tasks, oldest first
@@ -231,19 +284,61 @@ pub(crate) enum Queue {
     Enqueue(Enqueue),
     /// Show a task with all its attempts
     Show {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
     /// End a task: at once, or as soon as its agent is stopped
     Cancel {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
     /// Queue what a settled task wanted once more, and print the new task's id
+    ///
+    /// The new task comes after those of its issue that are open.
     Retry {
-        /// The task's id
-        task: TaskId,
+        /// The task's id, or the first 8 or more characters of it
+        task: String,
     },
+    /// Have the daemon take nothing more from the queue; what runs goes on
+    ///
+    /// `kugetsu start` in the foreground does not heed it.
+    Pause {
+        /// Why, for people
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Have the daemon go on with the queue
+    Resume,
+    /// Forget settled tasks, and print how many
+    ///
+    /// Those of a key are queued anew when they are asked for again.
+    Clear {
+        /// How old they have to be, such as 7d [default: the setting `queue_cleanup_age_days`]
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// All of them, however new
+        #[arg(long, conflicts_with = "older_than")]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notify {
+    /// List the unread notices, oldest first
+    List {
+        /// Also those that were read; the unread ones have a star
+        #[arg(long)]
+        all: bool,
+    },
+    /// Mark as read what was listed; what came since stays unread
+    Clear,
+    /// Bring a sink a notice about nothing, and say what comes of it
+    Test {
+        /// The sink's name: `phone` of the table [notify.phone] in config.toml
+        sink: String,
+    },
+    /// List the sinks to which the daemon brings notices
+    Sinks,
 }
 
 #[derive(Debug, Args)]
@@ -266,14 +361,17 @@ pub(crate) struct Order {
     /// Not before this time has passed, such as 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) after: Option<Duration>,
+    /// A name of your own for it: asking again under the same one is asking once
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueDaemon {
     /// Carry out what is queued, in the foreground
     ///
-    /// The first SIGTERM or SIGINT lets the running agents end and starts no more; the second one
-    /// stops them, and their tasks go back to the queue.
+    /// The first SIGTERM or SIGINT lets the running agents end and starts no more. The second one, or
+    /// the end of `drain_timeout_seconds`, stops them, and their tasks go back to the queue.
     Run {
         /// Leave the terminal
         #[arg(long, hide = true)]
@@ -287,6 +385,8 @@ pub(crate) enum QueueDaemon {
     Restart(StopDaemon),
     /// Say whether the daemon runs: exit code 0 if it does, 1 if not
     Status,
+    /// Have systemd run the daemon, at each login
+    Install(InstallDaemon),
     /// Show the daemon's log
     Logs {
         /// How many lines
@@ -296,6 +396,23 @@ pub(crate) enum QueueDaemon {
         #[arg(short, long)]
         follow: bool,
     },
+}
+
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct InstallDaemon {
+    /// As a service of your own, the only kind there is
+    #[arg(long, required_unless_present = "print")]
+    pub(crate) user: bool,
+    /// Enable and start it at once
+    #[arg(long)]
+    pub(crate) now: bool,
+    /// Overwrite a unit that says something else
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print the unit and write nothing
+    #[arg(long, conflicts_with_all = ["now", "force"])]
+    pub(crate) print: bool,
 }
 
 #[derive(Debug, Args)]
@@ -323,7 +440,16 @@ pub(crate) struct Demo {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text:?} is no time; write it as 30s, 10m or 2h");
-    let time: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+    let refused = || format!("{text:?} is no time; write it as 30s, 10m, 2h or 7d");
+    let time: jiff::Span = text.parse().map_err(|_| refused())?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let time = time.to_duration(days).map_err(|_| refused())?;
     Duration::try_from(time).map_err(|_| refused())
+}
+
+fn key(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.len() > 200 {
+        return Err("a key is 1 to 200 bytes without control characters".to_owned());
+    }
+    Ok(text.to_owned())
 }

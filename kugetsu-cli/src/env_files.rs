@@ -1,10 +1,13 @@
 //! The env files: variables for agents, and the secrets that settings name.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use kugetsu_queue::Mask;
 
 use crate::errors::CliError;
 use crate::paths::Paths;
@@ -37,6 +40,18 @@ impl Variables {
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str())
     }
+}
+
+/// Masks every secret that agents may come across: those of the env files, and those of kugetsu's
+/// own environment.
+pub(crate) fn mask(
+    paths: &Paths,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Result<Mask, CliError> {
+    let files = [Variables::read(paths, None)?, Variables::read(paths, Some("pm-agent"))?];
+    let of_files = files.iter().flat_map(Variables::secrets);
+    let own = environment.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));
+    Ok(Mask::new(of_files.chain(own.filter_map(|(_, value)| value.to_str()))))
 }
 
 /// Whether a variable of this name holds a secret.

@@ -109,6 +109,16 @@ impl CliError {
         Self::new(kind, format!("could not {action}: {error}")).caused_by(error)
     }
 
+    /// What a backend of ours could not do.
+    pub(crate) fn backend(retry: Retry, error: &dyn Error) -> Self {
+        Self::new(Kind::of(retry), error.to_string()).caused_by(error)
+    }
+
+    /// What went wrong, for where there is one line for it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     fn caused_by(mut self, error: &dyn Error) -> Self {
         let mut next = error.source();
         while let Some(cause) = next {

@@ -37,7 +37,10 @@ mod screen;
 mod settings;
 mod setup;
 mod signals;
+mod sinks;
+mod situation;
 mod surroundings;
+mod tasks;
 
 pub use place::{Place, Stores};
 pub use runner::CliRunner;

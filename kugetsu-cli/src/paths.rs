@@ -88,6 +88,21 @@ impl Paths {
         self.root.join("state").join(backend)
     }
 
+    /// The logs of attempts.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The rules that dev agents are told instead of the built-in ones.
+    pub(crate) fn dev_prompt(&self) -> PathBuf {
+        self.root.join("dev-agent.md")
+    }
+
+    /// What the PM is told instead of the built-in prompt.
+    pub(crate) fn pm_prompt(&self) -> PathBuf {
+        self.root.join("pm-agent.md")
+    }
+
     /// Whether `init` was ever here.
     pub(crate) fn are_made(&self) -> bool {
         self.env().is_dir()
@@ -104,7 +119,7 @@ impl Paths {
             self.slots(),
             self.queue(),
             self.root.join("state"),
-            self.root.join("logs"),
+            self.logs(),
         ];
         for directory in all {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {

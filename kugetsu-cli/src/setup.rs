@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
-    AgentRunner, IssueRef, RepoRef, Session, SessionKind, SessionQuery, TaskQueue, WorkerId,
+    AgentRunner, IssueRef, RepoRef, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
     WorktreeProvider,
 };
 use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
@@ -14,12 +14,13 @@ use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Holds, Limits, SlotLimits, SqliteStore, SystemChance, SystemClock,
-    WatchedStore,
+    Backends, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
+    SystemChance, SystemClock, WatchedStore,
 };
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
+use crate::env_files;
 use crate::errors::{CliError, Kind};
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
@@ -27,6 +28,7 @@ use crate::runner::Registry;
 use crate::screen::Screen;
 use crate::settings::Settings;
 use crate::surroundings::Surroundings;
+use crate::tasks;
 
 /// Everything that a command may need.
 pub(crate) struct Setup {
@@ -263,6 +265,11 @@ impl Setup {
         Ok(TaskQueue::new(Arc::new(tasks), Arc::new(clock()?), Arc::new(SystemChance)))
     }
 
+    /// The task that a person means, by its id or the beginning of it.
+    pub(crate) async fn task(&self, text: &str) -> Result<Task, CliError> {
+        tasks::named(&self.queue().await?, text).await
+    }
+
     /// What holds the queue.
     pub(crate) async fn holds(&self) -> Result<Holds, CliError> {
         let stores = self.stores().await?;
@@ -281,6 +288,11 @@ impl Setup {
             (Arc::new(clock()?), Arc::new(SystemChance)),
         )
         .with_memos(Arc::clone(&stores.memos));
+        let mask = env_files::mask(paths, &self.around.variables)?;
+        let prompts = Prompts::default()
+            .with_dev_file(paths.dev_prompt())
+            .with_pm_file(paths.pm_prompt())
+            .with_verbosity(settings.verbosity());
         let limits = Limits::default()
             .with_turn(settings.turn_timeout())
             .with_stall(settings.stall_timeout());
@@ -288,7 +300,16 @@ impl Setup {
             .with_bell(paths.bell())
             .with_interval(settings.daemon_interval())
             .with_limits(limits)
+            .with_mask(Arc::new(mask))
+            .with_logs(self.logs()?)
+            .with_prompts(prompts)
             .with_base_branch(settings.get("base_branch").map(str::to_owned)))
+    }
+
+    /// The logs of attempts.
+    pub(crate) fn logs(&self) -> Result<Logs, CliError> {
+        let retention = self.settings()?.log_retention();
+        Ok(Logs::new(self.paths()?.logs()).with_retention(retention))
     }
 
     pub(crate) async fn session(&self, kind: SessionKind) -> Result<Option<Session>, CliError> {
@@ -298,13 +319,21 @@ impl Setup {
     /// Refuses to work with agents unless the base and the PM's session are there.
     pub(crate) async fn must_be_initialised(&self) -> Result<(), CliError> {
         self.must_be_made()?;
+        match self.missing_session().await? {
+            Some(name) => Err(CliError::config(format!("the {name} session is missing"))
+                .hint("run `kugetsu init`")),
+            None => Ok(()),
+        }
+    }
+
+    /// Which session is missing without which no agent works, if one is.
+    pub(crate) async fn missing_session(&self) -> Result<Option<&'static str>, CliError> {
         for (kind, name) in [(SessionKind::Base, "base"), (SessionKind::Pm, "PM")] {
             if self.session(kind).await?.is_none() {
-                return Err(CliError::config(format!("the {name} session is missing"))
-                    .hint("run `kugetsu init`"));
+                return Ok(Some(name));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Remembers where a repository is cloned from. Worktrees made from now on know it.

@@ -35,6 +35,13 @@ pub trait WorktreeProvider: fmt::Debug + Send + Sync + 'static {
 
     /// All worktrees, by issue.
     async fn list(&self) -> Result<Vec<Worktree>, WorktreeError>;
+
+    /// Removes the halves of worktrees that processes have left which died while they made or removed
+    /// one, and tells each in a line. Whoever is at it just now is left alone. A provider that leaves
+    /// no halves has nothing to do.
+    async fn recover(&self) -> Result<Vec<String>, WorktreeError> {
+        Ok(Vec::new())
+    }
 }
 
 /// What worktree is wanted.

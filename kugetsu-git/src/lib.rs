@@ -41,6 +41,7 @@ mod list;
 mod lock;
 mod prepare;
 mod provider;
+mod recover;
 mod remove;
 mod scratch;
 mod site;

@@ -13,6 +13,7 @@ use crate::git::Git;
 use crate::inspect::inspect;
 use crate::list::list;
 use crate::prepare::prepare;
+use crate::recover::recover;
 use crate::remove::remove;
 use crate::site::Roots;
 use crate::source::Sources;
@@ -81,5 +82,10 @@ impl WorktreeProvider for GitWorktrees {
     async fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {
         let roots = self.roots.clone();
         blocking(move || list(&roots)).await
+    }
+
+    async fn recover(&self) -> Result<Vec<String>, WorktreeError> {
+        let roots = self.roots.clone();
+        blocking(move || recover(&roots)).await
     }
 }

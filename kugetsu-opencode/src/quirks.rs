@@ -11,8 +11,9 @@ pub(crate) const LISTENING: &str = "opencode server listening on";
 pub(crate) const USER: &str = "opencode";
 
 /// Variables that change what a server asks, whom it serves, or that tell a tool in whose session
-/// it runs; an opencode that an agent of another opencode starts would inherit them. (1.18.33)
-pub(crate) const SCRUBBED: [&str; 8] = [
+/// it runs; an opencode that an agent of another opencode starts would inherit them. (1.18.33) And
+/// those by which a service manager hears of us, which no agent speaks for.
+pub(crate) const SCRUBBED: [&str; 11] = [
     "OPENCODE_PERMISSION",
     "OPENCODE_SERVER_PASSWORD",
     "OPENCODE_SERVER_USERNAME",
@@ -21,6 +22,9 @@ pub(crate) const SCRUBBED: [&str; 8] = [
     "OPENCODE_CLIENT",
     "OPENCODE",
     "AGENT",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 
 /// Downloads and updates have no place in a run that nobody watches. (1.18.33)

@@ -43,19 +43,27 @@
 
 mod bell;
 mod clock;
+pub mod deliver;
 pub mod engine;
+pub mod gates;
 pub mod hold;
 pub mod inbox;
 pub mod line;
+pub mod logs;
+pub mod mask;
 pub mod slots;
 pub mod sqlite;
 pub mod watch;
 
 pub use clock::{SystemChance, SystemClock};
+pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use hold::{Hold, HoldKind, Holds};
 pub use inbox::Inbox;
+pub use line::rules::{Prompts, Verbosity};
 pub use line::{Limits, Stage};
+pub use logs::{LogFile, Logs};
+pub use mask::Mask;
 pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;
 pub use watch::{Follower, WatchedStore};

@@ -71,8 +71,8 @@ pub(super) async fn work(
     if turn.detach {
         return queue::enqueue(setup, Request::dev(issue, message), order).await;
     }
-    if order.priority.is_some() || order.after.is_some() {
-        return Err(CliError::usage("`--priority` and `--after` go with `--detach`"));
+    if order.priority.is_some() || order.after.is_some() || order.key.is_some() {
+        return Err(CliError::usage("`--priority`, `--after` and `--key` go with `--detach`"));
     }
     let wait = wait(turn);
     let engine = setup.engine().await?;

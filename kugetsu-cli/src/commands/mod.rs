@@ -9,6 +9,8 @@ mod destroy;
 mod foreground;
 mod init;
 mod list;
+mod logs;
+mod notify;
 mod prune;
 mod queue;
 mod queue_daemon;
@@ -16,12 +18,16 @@ mod slots;
 mod start;
 mod status;
 mod stop;
+mod watch;
+mod why;
 
 use tokio::runtime::{self, Runtime};
 
 use crate::args::{Command, Config, QueueDaemon};
 use crate::errors::CliError;
 use crate::setup::Setup;
+
+pub(crate) use queue_daemon::daemon;
 
 /// Carries out a command, on no larger a runtime than it needs.
 pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError> {
@@ -31,11 +37,16 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         Command::Status => small()?.block_on(status::status(setup)),
         Command::List(args) => small()?.block_on(list::list(args, setup)),
         Command::Slots => small()?.block_on(slots::slots(setup)),
+        Command::Why(args) => small()?.block_on(why::why(args, setup)),
+        Command::Watch(args) => small()?.block_on(watch::watch(args, setup)),
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
+        Command::Notify { what } => small()?.block_on(notify::notify(what, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
             with_agents(setup, queue_daemon::run(detached, setup))
         }
+        Command::QueueDaemon(QueueDaemon::Status) => small()?.block_on(queue_daemon::status(setup)),
         Command::QueueDaemon(args) => queue_daemon::control(args, setup),
+        Command::Logs(args) => small()?.block_on(logs::logs(args, setup)),
         Command::Stop(args) => small()?.block_on(stop::stop(args, setup)),
         Command::Init(args) => with_agents(setup, init::init(args, setup)),
         Command::Start(args) => with_agents(setup, start::start(args, setup)),

@@ -129,6 +129,11 @@ impl Screen {
         self.paint.output || self.paint.error
     }
 
+    /// Whether the answer may be coloured.
+    pub(crate) fn paints_output(&self) -> bool {
+        self.paint.output
+    }
+
     /// Whether somebody is there to be asked.
     pub(crate) fn can_ask(&self) -> bool {
         self.terminals.input && self.terminals.error && !self.json

@@ -88,6 +88,13 @@ impl Teller {
         spoken(voice, &text, at)
     }
 
+    /// The line that has begun and not ended yet.
+    pub(crate) fn begun(&self) -> Option<String> {
+        let (voice, text, at) = self.held.as_ref()?;
+        let line = spoken(*voice, text, *at).pop()?;
+        Some(format!("{} {}", line.label, line.text))
+    }
+
     fn hear_agent(&mut self, at: Timestamp, event: &AgentEvent) -> Vec<Line> {
         let (voice, label, text) = match event {
             AgentEvent::Message { text } => return self.hold(at, Voice::Says, text),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Origin, Settings, table, unknown};
+use super::{Origin, Settings, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -21,6 +21,10 @@ pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliE
     for (name, value) in table.into_inner() {
         let (offset, name) = (name.span().start, name.into_inner());
         let line = line_of(&text, offset);
+        if name == "notify" {
+            settings.sinks = sinks::read(value, &at)?;
+            continue;
+        }
         let Some(setting) = table::by_key(&name).or_else(|| table::by_variable(&name)) else {
             return Err(unknown(CliError::config, &at(offset), &name));
         };
@@ -78,7 +82,7 @@ pub(crate) fn commented() -> String {
             setting.doc, setting.variable, setting.key
         );
     }
-    text
+    text + sinks::EXAMPLE
 }
 
 fn read(path: &Path) -> Result<Option<String>, CliError> {

@@ -1,6 +1,7 @@
 //! Settings: one table says what there is, and everything else is read from it.
 
 mod file;
+mod sinks;
 mod table;
 
 use std::ffi::OsStr;
@@ -8,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use file::commented;
+pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting};
+
+use kugetsu_queue::Verbosity;
 
 use crate::errors::CliError;
 use crate::paths::Paths;
@@ -50,6 +54,8 @@ pub(crate) struct Value {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: Vec<Value>,
+    /// Where notices are brought, besides the inbox.
+    sinks: Vec<Sink>,
     /// The user's home, for `~`.
     home: Option<PathBuf>,
 }
@@ -62,7 +68,7 @@ impl Settings {
         flags: &[String],
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
-        let mut settings = Self { values: defaults(), home };
+        let mut settings = Self { values: defaults(), sinks: Vec::new(), home };
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
         for setting in SETTINGS {
@@ -78,6 +84,10 @@ impl Settings {
 
     pub(crate) fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    pub(crate) fn sinks(&self) -> &[Sink] {
+        &self.sinks
     }
 
     /// A setting's value; `None` if it is unset or unknown.
@@ -99,6 +109,26 @@ impl Settings {
 
     pub(crate) fn daemon_interval(&self) -> Duration {
         self.amount("queue_daemon_interval_minutes", 5.0, 60.0)
+    }
+
+    pub(crate) fn cleanup_age(&self) -> Duration {
+        self.amount("queue_cleanup_age_days", 7.0, 86_400.0)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.amount("drain_timeout_seconds", 300.0, 1.0)
+    }
+
+    pub(crate) fn log_retention(&self) -> Duration {
+        self.amount("log_retention_days", 7.0, 24.0 * 3600.0)
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match self.get("verbosity") {
+            Some("verbose") => Verbosity::Verbose,
+            Some("quiet") => Verbosity::Quiet,
+            _ => Verbosity::Default,
+        }
     }
 
     pub(crate) fn default_server(&self) -> Option<&str> {

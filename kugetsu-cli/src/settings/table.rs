@@ -124,17 +124,29 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("5"),
         "How often the daemon looks for work that nobody told it of.",
     ),
-    later(
-        ("verbosity", "KUGETSU_VERBOSITY"),
-        Kind::OneOf(&["verbose", "default", "quiet"]),
-        "default",
-        "How much the PM says.",
-    ),
-    later(
+    setting(
         ("queue_cleanup_age_days", "QUEUE_CLEANUP_AGE_DAYS"),
         Kind::Amount,
-        "7",
-        "How old finished tasks get.",
+        Some("7"),
+        "After how many days settled tasks are forgotten; fractions are allowed.",
+    ),
+    setting(
+        ("drain_timeout_seconds", "KUGETSU_DRAIN_TIMEOUT_SECONDS"),
+        Kind::Amount,
+        Some("300"),
+        "How long a daemon that ends waits for the agents that run, in seconds. Then it stops them.",
+    ),
+    setting(
+        ("verbosity", "KUGETSU_VERBOSITY"),
+        Kind::OneOf(&["verbose", "default", "quiet"]),
+        Some("default"),
+        "How much the PM says.",
+    ),
+    setting(
+        ("log_retention_days", "KUGETSU_LOG_RETENTION_DAYS"),
+        Kind::Amount,
+        Some("7"),
+        "How long the log of an attempt is kept, in days.",
     ),
     later(
         ("worktree_check_pr_status", "WORKTREE_CHECK_PR_STATUS"),

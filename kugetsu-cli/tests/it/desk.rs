@@ -119,6 +119,7 @@ impl Desk {
             (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<at>"),
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
             (r"process [0-9]+", "process <pid>"),
+            (r"[0-9A-Za-z._-]+-[0-9]+-0\b", "<worker>"),
             // A column is as wide as what is in it.
             (r"PID +SINCE", "PID  SINCE"),
             (r"[0-9]+ +<at>", "<pid>  <at>"),

@@ -99,3 +99,30 @@ async fn dropping_the_future_ends_git_and_frees_the_locks() {
     let still = fs::read_to_string(format!("/proc/{}/comm", process.trim()));
     assert!(still.is_err() || still.unwrap().trim() != "tail");
 }
+
+#[tokio::test]
+async fn recovery_deletes_halves_tells_them_and_leaves_whoever_is_at_it_alone() {
+    let ground = Ground::new();
+    assert_eq!(ground.worktrees.recover().await.unwrap(), Vec::<String>::new());
+    let worktree = ground.prepare(7).await;
+    let half = |number: u64, kind: &str| {
+        let half = worktree.path.with_file_name(format!(".{}.{kind}", issue(number).stem()));
+        fs::create_dir_all(half.join("src")).unwrap();
+        half
+    };
+    let (new, old, busy) = (half(8, "new"), half(9, "old"), half(10, "new"));
+    let lock =
+        fs::File::create(worktree.path.with_file_name(format!(".{}.lock", issue(10).stem())));
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    let told = ground.worktrees.recover().await.unwrap();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().any(|line| line.contains(&issue(8).stem()) && line.contains("half made")));
+    assert!(
+        told.iter().any(|line| line.contains(&issue(9).stem()) && line.contains("half removed"))
+    );
+    assert!(!new.exists() && !old.exists() && busy.exists() && worktree.path.exists());
+    drop(lock);
+    assert_eq!(ground.worktrees.recover().await.unwrap().len(), 1);
+    assert!(ground.prepare(8).await.created);
+}

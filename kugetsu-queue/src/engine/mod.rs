@@ -1,5 +1,6 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod pulse;
 mod recover;
 mod serve;
 mod start;
@@ -16,12 +17,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use pulse::Pulse;
 pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
 use crate::hold::{HoldKind, Holds};
-use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn};
+use crate::line::rules::Prompts;
+use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
+use crate::logs::Logs;
+use crate::mask::Mask;
 use crate::watch::WatchedStore;
 
 /// The backends that an engine stands on.
@@ -94,6 +99,8 @@ pub struct Engine {
     interval: Duration,
     /// For the one suspect that may run.
     suspects: Arc<Semaphore>,
+    /// What a server tells as long as it gets on.
+    pulse: Option<Pulse>,
 }
 
 impl Engine {
@@ -115,10 +122,14 @@ impl Engine {
             limits: Limits::default(),
             base_branch: None,
             home: home.into(),
+            prompts: Prompts::default(),
+            mask: Arc::new(Mask::default()),
+            logs: None,
+            log: None,
         };
         let (slots, memos) = (backends.slots, backends.memos);
         let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
-        Self { line, slots, worker, store, memos, interval, suspects }
+        Self { line, slots, worker, store, memos, interval, suspects, pulse: None }
     }
 
     /// How long things may take.
@@ -130,6 +141,25 @@ impl Engine {
     /// The branch that worktrees start from; the remote's default unless set.
     pub fn with_base_branch(mut self, branch: Option<String>) -> Self {
         self.line.base_branch = branch;
+        self
+    }
+
+    /// What agents are told before each message; the built-in rules unless set.
+    pub fn with_prompts(mut self, prompts: Prompts) -> Self {
+        self.line.prompts = prompts;
+        self
+    }
+
+    /// Masks these secrets in all that an agent says and does before anybody else sees it: in events
+    /// and so in notices, in logs, reports and reasons of failures. The agent has the real ones.
+    pub fn with_mask(mut self, mask: Arc<Mask>) -> Self {
+        self.line.mask = mask;
+        self
+    }
+
+    /// Writes a log of each attempt here; none unless set.
+    pub fn with_logs(mut self, logs: Logs) -> Self {
+        self.line.logs = Some(logs);
         self
     }
 
@@ -151,6 +181,13 @@ impl Engine {
     /// sees that at its next look.
     pub fn with_bell(mut self, path: impl Into<PathBuf>) -> Self {
         self.store = self.store.with_bell(path);
+        self
+    }
+
+    /// Has [`serve`](Self::serve) call `beat` about every so often, for a watchdog: as long as it gets
+    /// on, with or without work. While it hangs, in its store for instance, there is no beat.
+    pub fn with_pulse(mut self, every: Duration, beat: impl Fn() + Send + Sync + 'static) -> Self {
+        self.pulse = Some(Pulse::new(every, beat));
         self
     }
 
@@ -196,7 +233,8 @@ impl Engine {
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
         let began = task.attempts.last().map(|attempt| attempt.started);
-        let line = self.line.clone();
+        let line = self.line.logged(&task, &self.worker);
+        let log = line.clone();
         let halt = stop.clone();
         // Held until the task is settled: whoever gets the slot takes this worker for dead.
         let _held = slots.clone();
@@ -210,36 +248,47 @@ impl Engine {
             walked = walk => walked,
             lost = self.line.keep_lease(id, attempt, &stop) => {
                 // The handle is dropped, and with it the run and everything that it started.
-                let (LeaseEnd::Taken(_) | LeaseEnd::Unsure(_)) = lost;
+                let (LeaseEnd::Taken(why) | LeaseEnd::Unsure(why)) = lost;
+                log.log_end(format!("lost: {why}"));
                 return Ok(None);
             }
         };
         let queue = &self.line.queue;
         let settled = match walked {
             Ok((Ok(report), usage)) => {
+                log.log_end("completed");
                 self.let_go(began).await;
                 let outcome = kugetsu_core::Outcome::Completed { report };
                 queue.settle(id, attempt, outcome, usage).await
             }
             Ok((Err(Halt::Stopped), usage)) if shutdown.is_cancelled() => {
+                log.log_end("given back: kugetsu was shut down");
                 queue.release(id, attempt, "kugetsu was shut down", usage).await
             }
             Ok((Err(Halt::Stopped), usage)) => {
+                log.log_end("cancelled");
                 queue.settle(id, attempt, kugetsu_core::Outcome::Cancelled, usage).await
             }
             Ok((Err(halt), usage)) => {
                 self.hold(&halt).await;
                 let failure = halt.into_failure().unwrap_or_else(|| Failure::passing("stopped"));
+                let failure = masked(&log.mask, failure);
+                log.log_end(format!("failed: {failure}"));
                 queue.fail(id, attempt, failure, usage).await
             }
             Err(panic) => {
                 let failure = Failure::fatal(format!("kugetsu itself failed: {panic}"));
+                let failure = masked(&log.mask, failure);
+                log.log_end(format!("failed: {failure}"));
                 queue.fail(id, attempt, failure, kugetsu_core::Usage::default()).await
             }
         };
         match settled {
             Ok(task) => Ok(Some(task)),
-            Err(error) if error.lease_is_lost() => Ok(None),
+            Err(error) if error.lease_is_lost() => {
+                log.log_end("lost: somebody else decides about the task");
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -27,6 +27,11 @@ pub enum Recovered {
         /// Which conversation.
         kind: SessionKind,
     },
+    /// Half of a worktree was removed.
+    Worktree {
+        /// Which one, and what was removed.
+        what: String,
+    },
     /// What could not be put right.
     Trouble {
         /// What it was.
@@ -43,14 +48,15 @@ impl fmt::Display for Recovered {
                 write!(f, "{lane}: attempt {attempt} of task {task} was lost; its process is dead")
             }
             Self::Session { kind } => write!(f, "session {kind}: nobody works in it any more"),
+            Self::Worktree { what } => f.write_str(what),
             Self::Trouble { what, why } => write!(f, "{what} could not be recovered: {why}"),
         }
     }
 }
 
 impl Engine {
-    /// Puts right what processes have left that died: tasks under a lease whose worker is gone, and
-    /// sessions that are marked active. It knows by their slots, which nobody living lets go; what
+    /// Puts right what processes have left that died: tasks under a lease whose worker is gone,
+    /// sessions that are marked active, and halves of worktrees. It knows by their slots, which nobody living lets go; what
     /// somebody works on it leaves alone.
     pub async fn recover(&self) -> Result<Vec<Recovered>, QueueError> {
         let mut recovered = Vec::new();
@@ -79,6 +85,15 @@ impl Engine {
         }
         if let Err(error) = self.recover_sessions(&mut recovered).await {
             recovered.push(Recovered::Trouble { what: "sessions".into(), why: error.to_string() });
+        }
+        match self.line.worktrees.recover().await {
+            Ok(halves) => {
+                recovered.extend(halves.into_iter().map(|what| Recovered::Worktree { what }));
+            }
+            Err(error) => {
+                let what = "half-made worktrees".into();
+                recovered.push(Recovered::Trouble { what, why: error.to_string() });
+            }
         }
         Ok(recovered)
     }

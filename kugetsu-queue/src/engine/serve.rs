@@ -126,32 +126,43 @@ impl Engine {
                 }
                 Ok(Next::Blocked(issues)) => {
                     pause = PAUSE.0;
-                    tokio::select! {
-                        () = ended(shutdown) => {}
-                        _ = changes.changed() => {}
-                        () = self.any_free(issues) => {}
-                        () = tokio::time::sleep(BLOCKED) => {}
-                    }
+                    let freed = async {
+                        tokio::select! {
+                            () = ended(shutdown) => {}
+                            _ = changes.changed() => {}
+                            () = self.any_free(issues) => {}
+                            () = tokio::time::sleep(BLOCKED) => {}
+                        }
+                    };
+                    self.waiting(role, freed).await;
                     continue;
                 }
                 Err(error) => {
                     trouble(error);
-                    tokio::select! {
-                        () = self.line.clock.sleep_until(self.line.clock.tick().plus(pause)) => {}
-                        () = ended(shutdown) => {}
-                    }
+                    let until = self.line.clock.tick().plus(pause);
+                    let rest = async {
+                        tokio::select! {
+                            () = self.line.clock.sleep_until(until) => {}
+                            () = ended(shutdown) => {}
+                        }
+                    };
+                    self.waiting(role, rest).await;
                     pause = (pause * 2).min(PAUSE.1);
                     continue;
                 }
             };
-            tokio::select! {
-                () = ended(shutdown) => {}
-                // The engine holds the sender.
-                _ = changes.changed() => {}
-                () = self.line.clock.sleep_until(until) => {}
-            }
+            let woken = async {
+                tokio::select! {
+                    () = ended(shutdown) => {}
+                    // The engine holds the sender.
+                    _ = changes.changed() => {}
+                    () = self.line.clock.sleep_until(until) => {}
+                }
+            };
+            self.waiting(role, woken).await;
         }
-        while running.join_next().await.is_some() {}
+        while self.waiting(role, running.join_next()).await.is_some() {}
+        self.waits_no_more(role);
     }
 
     /// Only the wait for a slot is given up for a shutdown: what is claimed is returned.
@@ -165,10 +176,15 @@ impl Engine {
         };
         let class = if role == Role::Pm { SlotKey::Pm } else { SlotKey::Dev };
         let holder = first.lane();
-        let place = tokio::select! {
-            biased;
-            () = ended(shutdown) => return Ok(Next::Wait(self.line.clock.tick())),
-            place = self.slots.acquire(&class, &holder) => place?,
+        let free = async {
+            tokio::select! {
+                biased;
+                () = ended(shutdown) => None,
+                place = self.slots.acquire(&class, &holder) => Some(place),
+            }
+        };
+        let Some(place) = self.waiting(role, free).await.transpose()? else {
+            return Ok(Next::Wait(self.line.clock.tick()));
         };
         // It may have been a long wait.
         if let Some(until) = self.held().await? {

@@ -5,6 +5,8 @@ use std::io;
 
 use kugetsu_core::{AgentError, Cause, Failure, QueueError, Retry, SessionError, WorktreeError};
 
+use super::rules::PromptError;
+
 /// The error as the failure of an attempt.
 pub(super) trait Fault {
     fn failure(&self) -> Failure;
@@ -32,6 +34,12 @@ impl Fault for SessionError {
 impl Fault for QueueError {
     fn failure(&self) -> Failure {
         outside(self).unwrap_or_else(|| of_store(self.to_string(), self.retry()))
+    }
+}
+
+impl Fault for PromptError {
+    fn failure(&self) -> Failure {
+        Failure::new(self.to_string(), self.retry())
     }
 }
 

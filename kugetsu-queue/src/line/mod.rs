@@ -11,6 +11,7 @@ mod fault;
 mod follow;
 mod lease;
 mod session;
+mod veiled;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use kugetsu_core::{
     AgentEvent, AgentRunner, AgentSessionId, Chance, Clock, Conversation, Failure, Happening,
     QueueError, Report, Request, Retry, Role, RunRequest, SessionState, SessionStore, Slot, Task,
-    TaskQueue, Worktree, WorktreeProvider, WorktreeSpec,
+    TaskQueue, WorkerId, Worktree, WorktreeProvider, WorktreeSpec,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,11 @@ use fault::Fault as _;
 pub(crate) use follow::Turn;
 pub(crate) use lease::LeaseEnd;
 pub use session::Base;
+pub(crate) use veiled::failure as masked;
+
+use crate::logs::{AttemptLog, Logs};
+use crate::mask::Mask;
+use rules::{PromptError, Prompts};
 
 /// How long things may take on the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +151,8 @@ stages!(
     kugetsu_core::WorktreeError,
     kugetsu_core::SessionError,
     kugetsu_core::AgentError,
-    QueueError
+    QueueError,
+    PromptError
 );
 
 impl Halt {
@@ -179,9 +186,28 @@ pub(crate) struct Line {
     pub(crate) base_branch: Option<String>,
     /// Where the PM works.
     pub(crate) home: PathBuf,
+    pub(crate) prompts: Prompts,
+    pub(crate) mask: Arc<Mask>,
+    pub(crate) logs: Option<Logs>,
+    /// The log of the attempt that this line is walked for.
+    pub(crate) log: Option<Arc<AttemptLog>>,
 }
 
 impl Line {
+    /// The line for the newest attempt of this task, whose log begins.
+    pub(crate) fn logged(&self, task: &Task, worker: &WorkerId) -> Self {
+        let (now, mask) = (self.clock.now(), Arc::clone(&self.mask));
+        let log = self.logs.as_ref().and_then(|logs| logs.begin(task, worker, now, mask));
+        Self { log: log.map(Arc::new), ..self.clone() }
+    }
+
+    /// Writes down how the attempt ended.
+    pub(crate) fn log_end(&self, how: impl AsRef<str>) {
+        if let Some(log) = &self.log {
+            log.end(self.clock.now(), how.as_ref());
+        }
+    }
+
     /// Walks the line for one attempt. The caller holds the slots and the lease. `turn` collects
     /// what the agent uses up, whatever becomes of the attempt.
     pub(crate) async fn walk(
@@ -202,7 +228,12 @@ impl Line {
                     Ok((worktree, session))
                 })
                 .await?;
-                let message = rules::dev_message(&worktree, message);
+                let others = self.repositories(Some(issue)).await;
+                let lost = self.lost_words(issue, &session);
+                let message = self
+                    .prompts
+                    .dev_message(&worktree, &others, lost.as_deref(), message)
+                    .at(Stage::Start)?;
                 let run = RunRequest::new(&worktree.path, message).with_title(issue.to_string());
                 self.turn(task, &mut session, run.with_slots(slots), stop, turn).await?;
                 let report = self.report(issue, turn).await;
@@ -213,6 +244,8 @@ impl Line {
             }
             Request::Pm { message } => {
                 let mut session = self.pm_session().await?;
+                let repositories = self.repositories(None).await;
+                let message = self.prompts.pm_message(&repositories, message).at(Stage::Start)?;
                 let run = RunRequest::new(&self.home, message).with_role(Role::Pm);
                 self.turn(task, &mut session, run.with_slots(slots), stop, turn).await?;
                 Ok(turn.report())
@@ -246,7 +279,10 @@ impl Line {
         }
         let started = agent.start(request).await.at(Stage::Start);
         let ended = match started {
-            Ok(run) => self.follow(task, session, run, stop, turn).await,
+            Ok(run) => {
+                let run = veiled::veiled(run, &self.mask);
+                self.follow(task, session, run, stop, turn).await
+            }
             Err(halt) => Err(halt),
         };
         let state = match &ended {
@@ -278,6 +314,9 @@ impl Line {
 
     /// Records what happens. Chatter is best effort: failing to record it never fails an attempt.
     async fn tell(&self, task: &Task, what: Vec<Happening>) {
+        if let Some(log) = &self.log {
+            log.tell(self.clock.now(), &what);
+        }
         let _ = self.queue.tell(task, what).await;
     }
 }

@@ -1,12 +1,21 @@
 //! The session of an attempt: found, or forked from the base by way of the repository's copy.
 
+use std::collections::BTreeSet;
+
 use kugetsu_core::{
     AgentError, AgentSession, AgentSessionId, AgentSessions, Conversation, Expected, IssueRef,
-    NewAgentSession, Retry, Role, Session, SessionError, SessionId, SessionKind, SessionQuery,
-    SessionState, Worktree,
+    NewAgentSession, RepoRef, Retry, Role, Session, SessionError, SessionId, SessionKind,
+    SessionQuery, SessionState, Worktree,
 };
 
 use super::{At, Halt, Line, Stage, rules};
+use crate::logs::LogFile;
+
+/// How much of a lost session's log its successor is told, in bytes.
+const TAIL: u64 = 4096;
+
+/// How many logs are looked at for that of a lost session.
+const LOGS: usize = 20;
 
 /// The base session and the PM's, as `init` makes them.
 #[derive(Debug, Clone)]
@@ -24,6 +33,8 @@ pub(super) struct Ready {
     pub(super) record: Session,
     pub(super) conversation: Conversation,
     pub(super) how: String,
+    /// The session that the issue had before and that the agent does not know any more.
+    pub(super) lost: Option<AgentSessionId>,
 }
 
 impl Ready {
@@ -63,6 +74,7 @@ impl Line {
             Some(id) => sessions.describe(id).await.at(Stage::Session)?,
             None => None,
         };
+        let lost = if known.is_none() { record.agent_session.clone() } else { None };
         let (session, how) = match known {
             Some(known) if known.directory == worktree.path => (known, "resumed".to_owned()),
             // It worked somewhere else; its copy that works here knows all that it knows.
@@ -79,7 +91,35 @@ impl Line {
         record.agent_session = Some(session.id.clone());
         record.directory = Some(worktree.path.clone());
         self.put(&mut record).await.at(Stage::Session)?;
-        Ok(Ready { record, conversation: Conversation::Resume(session.id), how })
+        Ok(Ready { record, conversation: Conversation::Resume(session.id), how, lost })
+    }
+
+    /// What the agent is told of the session that the issue had before, if it was lost: the end of
+    /// its newest log.
+    pub(super) fn lost_words(&self, issue: &IssueRef, session: &Ready) -> Option<String> {
+        let lost = session.lost.as_ref()?;
+        let mut logs = self.logs.as_ref()?.list(Some(&issue.stem())).ok()?;
+        logs.retain(|log| self.log.as_ref().is_none_or(|ours| ours.path() != log.path()));
+        let of_lost = |log: &&LogFile| {
+            log.summary().is_ok_and(|log| log.session.as_deref() == Some(lost.as_str()))
+        };
+        let log = logs.iter().take(LOGS).find(of_lost).or(logs.first())?;
+        let tail = log.tail(TAIL).ok()?;
+        // What is a secret now may not have been one when the log was written.
+        Some(rules::lost(&self.mask.text(&tail), self.chance.bytes()))
+    }
+
+    /// The repositories in which agents have worked, but for the issue's own.
+    pub(super) async fn repositories(&self, but: Option<&IssueRef>) -> Vec<RepoRef> {
+        // Good to know, and no more: without it the agent works all the same.
+        let sessions = self.sessions.find(&SessionQuery::all()).await.unwrap_or_default();
+        let of = |session: Session| match session.kind {
+            SessionKind::Repo(repository) => Some(repository),
+            SessionKind::Dev(issue) => Some(issue.repository().clone()),
+            _ => None,
+        };
+        let all: BTreeSet<RepoRef> = sessions.into_iter().filter_map(of).collect();
+        all.into_iter().filter(|one| but.is_none_or(|but| but.repository() != one)).collect()
     }
 
     /// The PM's session. It is made by `init`, so a missing one is an error.
@@ -94,7 +134,7 @@ impl Line {
             ));
         };
         let conversation = Conversation::Resume(id);
-        Ok(Ready { record, conversation, how: "resumed".into() })
+        Ok(Ready { record, conversation, how: "resumed".into(), lost: None })
     }
 
     /// Makes the base session and the PM's. Those that are there are kept.
@@ -226,13 +266,14 @@ impl Line {
             (_, Some(from)) if can.fork => (Conversation::Fork(from.clone()), "forked"),
             _ => (Conversation::Fresh, "fresh"),
         };
+        let mut lost = None;
         if how != "resumed" {
-            record.agent_session = None;
+            lost = record.agent_session.take();
             how.clone_into(&mut record.how);
         }
         record.directory = Some(worktree.path.clone());
         self.put(&mut record).await.at(Stage::Session)?;
-        Ok(Ready { record, conversation, how: how.to_owned() })
+        Ok(Ready { record, conversation, how: how.to_owned(), lost })
     }
 
     fn record(&self, kind: SessionKind) -> Session {

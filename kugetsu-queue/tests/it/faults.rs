@@ -190,7 +190,7 @@ impl Site {
     fn worktrees(&self) -> Arc<FakeWorktrees> {
         let here = self.root.path().canonicalize().unwrap().join("other");
         std::fs::create_dir(&here).unwrap();
-        worktrees(&here)
+        worktrees(&here, "home")
     }
 }
 

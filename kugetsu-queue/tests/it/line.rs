@@ -20,19 +20,19 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// An engine in a place of its own.
-struct Site {
-    engine: Engine,
-    agent: FakeAgent,
-    clock: Arc<ManualClock>,
+pub(crate) struct Site {
+    pub(crate) engine: Engine,
+    pub(crate) agent: FakeAgent,
+    pub(crate) clock: Arc<ManualClock>,
     chance: Arc<SeededChance>,
-    store: MemoryStore,
+    pub(crate) store: MemoryStore,
     slots: Arc<MemorySlots>,
     worktrees: Arc<FakeWorktrees>,
-    root: TempDir,
+    pub(crate) root: TempDir,
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let site = Self::uninitialised(FakeAgent::new());
         site.engine.init().await.unwrap();
         site
@@ -63,7 +63,7 @@ impl Site {
     }
 
     /// The same place with another agent in the engine.
-    fn with_agent(&self, agent: Arc<dyn AgentRunner>) -> Engine {
+    pub(crate) fn with_agent(&self, agent: Arc<dyn AgentRunner>) -> Engine {
         self.with(self.worktrees.clone(), agent)
     }
 
@@ -81,7 +81,7 @@ impl Site {
         )
     }
 
-    async fn start(&self, number: u64, message: &str) -> Result<Task, StartError> {
+    pub(crate) async fn start(&self, number: u64, message: &str) -> Result<Task, StartError> {
         start(&self.engine, number, message).await
     }
 
@@ -95,28 +95,28 @@ impl Site {
         passing(&self.clock, started).await.unwrap()
     }
 
-    async fn session(&self, number: u64) -> Session {
+    pub(crate) async fn session(&self, number: u64) -> Session {
         let kind = SessionKind::Dev(issue(number));
         self.store.find(&SessionQuery::of(kind)).await.unwrap().pop().unwrap()
     }
 
-    async fn told(&self, task: &Task) -> Vec<Happening> {
+    pub(crate) async fn told(&self, task: &Task) -> Vec<Happening> {
         let events = self.store.read(Cursor(0), 1000).await.unwrap();
         events.into_iter().filter(|(_, e)| e.task == task.id).map(|(_, e)| e.what).collect()
     }
 }
 
-fn issue(number: u64) -> IssueRef {
+pub(crate) fn issue(number: u64) -> IssueRef {
     format!("git.example/acme/widgets#{number}").parse().unwrap()
 }
 
-async fn start(engine: &Engine, number: u64, message: &str) -> Result<Task, StartError> {
+pub(crate) async fn start(engine: &Engine, number: u64, message: &str) -> Result<Task, StartError> {
     let request = Request::dev(issue(number), message);
     engine.start(request, Wait::No, CancellationToken::new(), |_| {}).await
 }
 
 /// Lets time pass, from one sleeper's end to the next one's, until the future is done.
-async fn passing<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
+pub(crate) async fn passing<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         tokio::select! {
@@ -130,14 +130,14 @@ async fn passing<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
     }
 }
 
-fn report(task: &Task) -> &Report {
+pub(crate) fn report(task: &Task) -> &Report {
     match &task.state {
         TaskState::Settled { outcome: Outcome::Completed { report }, .. } => report,
         other => panic!("not completed: {other:?}"),
     }
 }
 
-fn failure(task: &Task) -> &Failure {
+pub(crate) fn failure(task: &Task) -> &Failure {
     match &task.state {
         TaskState::Settled { outcome: Outcome::Error { failure }, .. } => failure,
         other => panic!("no error: {other:?}"),
@@ -467,13 +467,13 @@ async fn without_a_base_nothing_starts_and_the_error_names_init() {
 /// An agent that tells these events, whatever it is told, and claims to be done. Without events its
 /// author has made a mistake, and it panics.
 #[derive(Debug)]
-struct Canned {
+pub(crate) struct Canned {
     id: AgentId,
     events: Option<Vec<AgentEvent>>,
 }
 
 impl Canned {
-    fn new(events: impl Into<Vec<AgentEvent>>) -> Arc<Self> {
+    pub(crate) fn new(events: impl Into<Vec<AgentEvent>>) -> Arc<Self> {
         Arc::new(Self { id: AgentId::new("canned").unwrap(), events: Some(events.into()) })
     }
 

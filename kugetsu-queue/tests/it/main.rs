@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chaos;
+mod deliver;
 mod faults;
+mod gates;
 mod line;
+mod logs;
 mod process;
+mod prompts;
 mod serve;
 mod slots;
 mod sqlite;

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::{chaos, slots, sqlite};
+use crate::{chaos, serve, slots, sqlite};
 
 const ROLE: &str = "KUGETSU_QUEUE_TEST_ROLE";
 const HOME: &str = "KUGETSU_QUEUE_TEST_HOME";
@@ -125,6 +125,7 @@ fn another() {
             "holder" => slots::roles::holder(home).await,
             "crowd" => slots::roles::crowd(home).await,
             "passer-by" => slots::roles::passer_by(home).await,
+            "server" => serve::roles::server(home).await,
             "rival" => sqlite::roles::rival(home).await,
             "writer" => sqlite::roles::writer(home).await,
             "opener" => sqlite::roles::opener(home).await,

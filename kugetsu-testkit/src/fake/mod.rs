@@ -6,6 +6,7 @@ mod clock;
 mod notifier;
 mod slots;
 mod strict;
+mod telegram;
 mod worktrees;
 
 pub use agent::{FakeAgent, FakeRun};
@@ -14,4 +15,5 @@ pub use clock::ManualClock;
 pub use notifier::RecordingNotifier;
 pub use slots::MemorySlots;
 pub use strict::{Fault, Operation, StrictStore};
+pub use telegram::{FakeBotApi, SentMessage};
 pub use worktrees::FakeWorktrees;

@@ -11,9 +11,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::json;
 
 use super::run::READY;
-use super::{lock, log};
+use super::{install, lock, log, service};
 use crate::args::{QueueDaemon, StopDaemon};
+use crate::commands::queue;
 use crate::errors::{CliError, Kind};
+use crate::screen::time;
 use crate::setup::Setup;
 
 /// How often a log is looked at that is followed.
@@ -25,9 +27,11 @@ pub(in crate::commands) fn control(args: QueueDaemon, setup: &Setup) -> Result<(
         QueueDaemon::Start => start(setup),
         QueueDaemon::Stop(args) => stop(&args, setup).map(drop),
         QueueDaemon::Restart(args) => stop(&args, setup).and_then(|()| start(setup)),
-        QueueDaemon::Status => status(setup),
+        QueueDaemon::Install(args) => install::install(&args, setup),
         QueueDaemon::Logs { lines, follow } => logs(lines, follow, setup),
-        QueueDaemon::Run { .. } => Err(CliError::failed("the daemon needs a runtime")),
+        QueueDaemon::Run { .. } | QueueDaemon::Status => {
+            Err(CliError::failed("the daemon needs a runtime"))
+        }
     }
 }
 
@@ -44,6 +48,9 @@ fn start(setup: &Setup) -> Result<(), CliError> {
     let mut command = Command::new(program);
     for setting in setup.flags() {
         command.arg("--config").arg(setting);
+    }
+    for variable in service::VARIABLES {
+        command.env_remove(variable);
     }
     let mut child = command
         .args(["queue-daemon", "run", "--detached"])
@@ -110,13 +117,26 @@ fn stop(args: &StopDaemon, setup: &Setup) -> Result<(), CliError> {
     told(setup, "stopped", None, "The daemon is stopped")
 }
 
-fn status(setup: &Setup) -> Result<(), CliError> {
-    let holder = lock::holder(setup.paths()?)?;
-    if holder.is_some() {
-        return told(setup, "running", holder, "The daemon runs");
+/// Says whether the daemon runs, since when, and what holds the queue.
+pub(in crate::commands) async fn status(setup: &Setup) -> Result<(), CliError> {
+    setup.must_be_made()?;
+    let (screen, daemon) = (setup.screen(), super::daemon(setup)?);
+    let holds = setup.holds().await?.active().await?;
+    if screen.json {
+        screen.answer(&json!({
+            "daemon": if daemon.is_some() { "running" } else { "not running" },
+            "pid": daemon.map(|daemon| daemon.pid),
+            "since": daemon.and_then(|daemon| daemon.since).and_then(time::rfc3339),
+            "holds": queue::json_of(&holds),
+        }))?;
+    } else {
+        screen.say(match daemon {
+            Some(_) => format!("The daemon runs ({}).", lock::told(setup.paths()?)?),
+            None => "The daemon does not run.".to_owned(),
+        })?;
+        queue::remark(setup, &holds)?;
     }
-    told(setup, "not running", None, "The daemon does not run")?;
-    Err(CliError::silent())
+    if daemon.is_some() { Ok(()) } else { Err(CliError::silent()) }
 }
 
 fn told(setup: &Setup, word: &str, pid: Option<Pid>, sentence: &str) -> Result<(), CliError> {

@@ -55,3 +55,35 @@ fn old(path: &Path, number: u32) -> PathBuf {
 pub(super) fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT, Log, MOST, old};
+
+    #[test]
+    fn the_log_begins_a_new_file_when_it_is_full_and_keeps_the_last_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("daemon.log");
+        let log = Log::open(path.clone()).unwrap();
+        let line = "x".repeat(256 * 1024);
+        let whole = usize::try_from(MOST).unwrap() / line.len();
+        for number in 0..7 * whole {
+            log.line(&format!("{number} {line}"));
+        }
+        let mut names: Vec<_> = std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["daemon.log", "daemon.log.1", "daemon.log.2", "daemon.log.3"]);
+        let first = |path: &std::path::Path| -> usize {
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(text.len() <= usize::try_from(MOST).unwrap() + line.len() + 20);
+            text.split(' ').next().unwrap().parse().unwrap()
+        };
+        let mut firsts: Vec<usize> =
+            (1..=KEPT).rev().map(|number| first(&old(&path, number))).collect();
+        firsts.push(first(&path));
+        assert!(firsts.is_sorted_by(|a, b| a < b), "no line is lost between them: {firsts:?}");
+    }
+}

@@ -2,15 +2,30 @@
 //! stopped.
 
 mod control;
+mod drain;
+mod install;
 mod lock;
 mod log;
+mod notices;
 mod run;
+mod service;
+mod unit;
+
+use kugetsu_queue::gates::Server;
 
 use crate::errors::CliError;
 use crate::setup::Setup;
 
-pub(super) use control::control;
+pub(super) use control::{control, status};
 pub(super) use run::run;
+
+/// The daemon of this directory, if it runs.
+pub(crate) fn daemon(setup: &Setup) -> Result<Option<Server>, CliError> {
+    let paths = setup.paths()?;
+    let Some(pid) = lock::holder(paths)? else { return Ok(None) };
+    let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default();
+    Ok(Some(Server::new(pid, lock::since(paths, pid))))
+}
 
 /// Whether the daemon of this directory runs.
 pub(super) fn runs(setup: &Setup) -> Result<bool, CliError> {

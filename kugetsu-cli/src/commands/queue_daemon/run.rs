@@ -5,33 +5,38 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kugetsu_core::{Event, Happening};
+use kugetsu_core::{Event, Happening, TaskQueue};
 use kugetsu_queue::{Follower, Shutdown};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::lock::{self, Lock};
 use super::log::Log;
+use super::notices::Notices;
+use super::{drain, service};
 use crate::commands::queue::{failed, settled};
 use crate::errors::{CliError, Kind};
-use crate::screen::{Screen, escape};
+use crate::screen::{Screen, escape, time};
 use crate::setup::Setup;
 
 /// What the daemon says when it is ready, and whoever starts it waits for.
 pub(super) const READY: &str = "ready";
 
 /// How often the log is looked at for what no bell has told of.
-const LOOK: Duration = Duration::from_mins(1);
+pub(super) const LOOK: Duration = Duration::from_mins(1);
+
+/// How often settled tasks that are old are forgotten.
+const DAY: Duration = Duration::from_hours(24);
 
 /// Where the daemon tells what it does: in its log and, unless it has left it, on the terminal.
-struct Voice {
+pub(super) struct Voice {
     log: Log,
     screen: Option<Arc<Screen>>,
 }
 
 impl Voice {
-    fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         let line = escape::line(line);
         let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S");
         self.log.line(&format!("{now}  {line}"));
@@ -56,10 +61,9 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
         .create(&queue)
         .map_err(|error| CliError::io(format_args!("make {}", queue.display()), &error))?;
     let Some(_lock) = Lock::take(paths)? else {
-        let who = lock::holder(paths)?.map_or("another process".to_owned(), |pid| {
-            format!("process {}", pid.as_raw_nonzero())
-        });
-        return Err(CliError::new(Kind::InUse, format!("the daemon runs already: {who}")));
+        let who = lock::told(paths)?;
+        return Err(CliError::new(Kind::InUse, format!("the daemon is already running: {who}"))
+            .hint("`kugetsu queue-daemon restart` takes its place"));
     };
     let path = queue.join("daemon.log");
     let log = Log::open(path.clone())
@@ -67,8 +71,12 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     let screen = (!detached).then(|| Arc::clone(setup.screen()));
     let voice = Arc::new(Voice { log, screen });
     let shutdown = Shutdown::new();
-    let _signals = listen(shutdown.clone(), Arc::clone(&voice))?;
-    let engine = setup.engine().await?;
+    let settings = setup.settings()?;
+    let _signals = drain::listen(shutdown.clone(), settings.drain_timeout(), Arc::clone(&voice))?;
+    let mut engine = setup.engine().await?;
+    if let Some(every) = service::pulse() {
+        engine = engine.with_pulse(every, service::lives);
+    }
     for ended in setup.end_leftovers().await? {
         voice.say(&ended);
     }
@@ -79,40 +87,49 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
     let served = CancellationToken::new();
     let telling = tell(events, Arc::clone(&voice), served.clone());
     let telling = AbortOnDropHandle::new(tokio::spawn(telling));
+    let notices = {
+        let voice = Arc::clone(&voice);
+        Notices::start(&engine, setup, Arc::new(move |line| voice.say(line))).await?
+    };
+    let clearing = clear(engine.queue().clone(), settings.cleanup_age(), Arc::clone(&voice));
+    let _clearing = AbortOnDropHandle::new(tokio::spawn(clearing));
     let pid = std::process::id();
     voice.say(&format!("process {pid} carries out what is queued"));
     setup.screen().say(READY)?;
+    service::ready("carries out what is queued");
     let trouble = {
         let voice = Arc::clone(&voice);
         move |error: kugetsu_queue::ServeError| voice.say(&format!("trouble: {error}"))
     };
-    engine.serve(shutdown, trouble).await;
+    tokio::select! {
+        () = engine.serve(shutdown.clone(), trouble) => {}
+        () = drain::overdue(&shutdown) => voice.say("not all agents have stopped in time"),
+    }
+    let end = Instant::now() + drain::GONE - drain::STOPPING;
     served.cancel();
-    let _ = telling.await;
+    let _ = tokio::time::timeout_at(end, telling).await;
+    let _ = tokio::time::timeout_at(end, notices.end()).await;
+    if shutdown.cancel.is_cancelled() {
+        drain::close(setup, end, &voice).await;
+    }
     voice.say(&format!("process {pid} has ended"));
     Ok(())
 }
 
-/// The first SIGTERM or SIGINT drains, the next one cancels.
-fn listen(shutdown: Shutdown, voice: Arc<Voice>) -> Result<AbortOnDropHandle<()>, CliError> {
-    let listen = |kind| signal(kind).map_err(|error| CliError::io("listen for signals", &error));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+/// Forgets settled tasks that are old, now and every day.
+async fn clear(queue: TaskQueue, age: Duration, voice: Arc<Voice>) {
+    loop {
+        match queue.clear(age).await {
+            Ok(0) => {}
+            Ok(cleared) => {
+                let cleared = u64::try_from(cleared).unwrap_or(u64::MAX);
+                voice.say(&format!("forgot {}", time::counted(cleared, "old settled task")));
             }
-            if shutdown.drain.is_cancelled() {
-                shutdown.cancel.cancel();
-                voice.say("stopping the agents; their tasks go back to the queue");
-            } else {
-                shutdown.drain.cancel();
-                voice.say("starting no more agents; once more to stop those that run");
-            }
+            Err(error) => voice.say(&format!("trouble: old tasks were not forgotten: {error}")),
         }
-    })))
+        let clock = queue.clock();
+        clock.sleep_until(clock.tick().plus(DAY)).await;
+    }
 }
 
 /// Tells what happens until all is `served`, and then the rest.

@@ -8,3 +8,4 @@ mod hostile;
 mod house;
 mod job;
 mod limit;
+mod telegram;

@@ -1,18 +1,23 @@
 //! Serving the queue, with a fake agent and a clock that is moved by hand.
 
+mod holds;
+mod latency;
+mod pulse;
+pub(crate) mod roles;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AttemptEnd, Clock, Failure, IssueRef, MemoStore, MemoryStore, Outcome, Request, Session,
-    SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Task, TaskId,
-    TaskQuery, TaskState, TaskStore, WorkerId,
+    AttemptEnd, Clock, Cursor, Expected, Failure, IssueRef, MemoStore, MemoryStore, Outcome,
+    Request, Session, SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool,
+    Status, Task, TaskId, TaskQuery, TaskState, TaskStore, WorkerId,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Holds, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock,
-    Wait, WatchedStore,
+    Backends, Engine, FileSlots, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock, Wait,
+    WatchedStore,
 };
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
@@ -40,7 +45,7 @@ impl Site {
         let backends = Backends::new(
             (Arc::new(store.clone()), Arc::new(store.clone())),
             slots.clone(),
-            worktrees(&here),
+            worktrees(&here, "home"),
             Arc::new(agent.clone()),
             (clock.clone(), Arc::new(SeededChance::new(7))),
         );
@@ -67,11 +72,14 @@ impl Site {
     }
 }
 
-pub(crate) fn worktrees(here: &Path) -> Arc<FakeWorktrees> {
-    let sample = SampleRepository::with_commits(&here.join("checkout"), 2).unwrap();
-    std::fs::create_dir(here.join("home")).unwrap();
+/// Worktrees below `here`, and a home of this name for the base session.
+pub(crate) fn worktrees(here: &Path, home: &str) -> Arc<FakeWorktrees> {
+    let checkout = here.join(format!("{home}-checkout"));
+    let sample = SampleRepository::with_commits(&checkout, 2).unwrap();
+    std::fs::create_dir(here.join(home)).unwrap();
     let repository = "git.example/acme/widgets".parse().unwrap();
-    Arc::new(FakeWorktrees::new(here.join("fake")).with_source(repository, sample.path()))
+    let fake = here.join(format!("{home}-fake"));
+    Arc::new(FakeWorktrees::new(fake).with_source(repository, sample.path()))
 }
 
 pub(crate) fn issue(number: u64) -> IssueRef {
@@ -100,7 +108,7 @@ pub(crate) async fn drained((shutdown, serving): (Shutdown, JoinHandle<()>)) {
 
 /// Waits, without a limit, until it is so of the task.
 pub(crate) async fn until(engine: &Engine, id: TaskId, so: impl Fn(&Task) -> bool) -> Task {
-    let mut changes = engine.events().follow(kugetsu_core::Cursor(0));
+    let mut changes = engine.events().follow(Cursor(0));
     loop {
         let task = engine.queue().load(id).await.unwrap();
         if so(&task) {
@@ -304,7 +312,7 @@ async fn recovery_finds_what_the_dead_have_left_and_leaves_the_living_alone() {
     let mut pm: Session = site.store.find(&query).await.unwrap().pop().unwrap();
     pm.state = SessionState::Active;
     pm.updated = now;
-    site.store.put(&pm, kugetsu_core::Expected::At(pm.revision)).await.unwrap();
+    site.store.put(&pm, Expected::At(pm.revision)).await.unwrap();
     let recovered = site.engine.recover().await.unwrap();
     assert_eq!(recovered.len(), 2, "{recovered:?}");
     assert!(matches!(&recovered[0], Recovered::Task { task, .. } if *task == dead.id));
@@ -322,7 +330,7 @@ async fn recovery_finds_what_the_dead_have_left_and_leaves_the_living_alone() {
 async fn two_servers_of_one_store_share_the_work_and_do_nothing_twice() {
     let root = TempDir::with_prefix("kugetsu-serve-").unwrap();
     let here = root.path().canonicalize().unwrap();
-    let (agent, worktrees) = (FakeAgent::new(), worktrees(&here));
+    let (agent, worktrees) = (FakeAgent::new(), worktrees(&here, "home"));
     let mut engines = Vec::new();
     for name in ["left", "right"] {
         let store = Arc::new(SqliteStore::open(here.join("kugetsu.db")).await.unwrap());
@@ -367,7 +375,7 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
     let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
     let task = site.engine.queue().task(Request::dev(issue(1), "MODEL: say done"));
     let told = task.enqueued(site.clock.moment());
-    theirs.commit(&task, kugetsu_core::Expected::Absent, &[told]).await.unwrap();
+    theirs.commit(&task, Expected::Absent, &[told]).await.unwrap();
     site.agent.until_started(1).await;
     assert_eq!(settled(&engine, task.id).await.status(), Status::Completed);
     drained((shutdown, serving)).await;
@@ -376,84 +384,6 @@ async fn an_idle_server_hears_the_bell_of_another_process() {
         task.state,
         TaskState::Settled { outcome: Outcome::Completed { .. }, .. }
     )));
-}
-
-#[tokio::test]
-async fn a_paused_queue_rests_while_what_runs_goes_on_and_is_resumed_at_once() {
-    let site = Site::new().await;
-    let running = site.enqueue(1, "MODEL: gate go\nMODEL: say done").await;
-    let serving = serve(&site.engine);
-    site.agent.until_at_work(1).await;
-    assert!(site.engine.holds().pause("lunch").await.unwrap());
-    assert!(!site.engine.holds().pause("again").await.unwrap());
-    let waiting = site.enqueue(2, "MODEL: say done").await;
-    site.agent.open("go");
-    assert_eq!(settled(&site.engine, running.id).await.status(), Status::Completed);
-    // Looking again and again changes nothing.
-    for _ in 0..20 {
-        site.clock.until_asleep(2).await;
-        site.clock.advance(Duration::from_mins(6));
-    }
-    site.clock.until_asleep(2).await;
-    assert_eq!(site.engine.queue().load(waiting.id).await.unwrap().status(), Status::Pending);
-    assert_eq!(site.agent.runs().len(), 1);
-    assert!(site.slots.holders(&SlotKey::Dev).await.unwrap().is_empty());
-    assert!(site.engine.holds().resume().await.unwrap());
-    assert_eq!(settled(&site.engine, waiting.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
-#[tokio::test]
-async fn a_pause_that_begins_while_a_slot_is_waited_for_is_heeded() {
-    let site = Site::new().await;
-    let one = site.slots.try_acquire(&SlotKey::Dev, "another").await.unwrap();
-    let two = site.slots.try_acquire(&SlotKey::Dev, "another").await.unwrap();
-    let task = site.enqueue(1, "MODEL: say done").await;
-    let serving = serve(&site.engine);
-    // The PM's half sleeps; the other one waits for a slot.
-    site.clock.until_asleep(1).await;
-    site.engine.holds().pause("").await.unwrap();
-    drop((one, two));
-    site.clock.until_asleep(2).await;
-    assert_eq!(site.engine.queue().load(task.id).await.unwrap().status(), Status::Pending);
-    site.engine.holds().resume().await.unwrap();
-    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
-#[tokio::test]
-async fn a_providers_hold_ends_by_itself_and_the_longest_counts() {
-    let site = Site::new().await;
-    let holds = site.engine.holds();
-    holds.hold_provider("acme", "429", Duration::from_mins(2)).await.unwrap();
-    holds.hold_provider("other", "429", Duration::from_mins(1)).await.unwrap();
-    let task = site.enqueue(1, "MODEL: say done").await;
-    let serving = serve(&site.engine);
-    site.clock.until_asleep(2).await;
-    site.clock.advance(Duration::from_secs(90));
-    assert_eq!(site.agent.runs().len(), 0);
-    assert_eq!(holds.active().await.unwrap().len(), 1);
-    site.clock.until_asleep(2).await;
-    site.clock.advance(Duration::from_secs(30));
-    assert_eq!(settled(&site.engine, task.id).await.status(), Status::Completed);
-    drained(serving).await;
-}
-
-/// Nothing is shared but the store and the bell: as a command in another process resumes.
-#[tokio::test]
-async fn a_queue_is_resumed_from_another_process() {
-    let site = Site::new().await;
-    let bell = site.root.path().join("bell");
-    let memos = Arc::new(site.store.clone());
-    let engine = site.engine_with(memos.clone()).with_bell(&bell);
-    engine.holds().pause("").await.unwrap();
-    let task = enqueue(&engine, 1, "MODEL: say done").await;
-    let serving = serve(&engine);
-    site.clock.until_asleep(2).await;
-    let theirs = WatchedStore::new(Arc::new(site.store.clone())).with_bell(&bell);
-    assert!(Holds::new(memos, site.clock.clone(), theirs).resume().await.unwrap());
-    assert_eq!(settled(&engine, task.id).await.status(), Status::Completed);
-    drained(serving).await;
 }
 
 /// Nobody tells of a slot's release but the pool: not even the clock goes on.

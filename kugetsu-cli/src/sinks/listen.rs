@@ -1,0 +1,155 @@
+//! What is asked in Telegram chats, and done.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kugetsu_core::{MemoStore, QueueError, Queued, Request, StoreError, Task, TaskId, TaskQuery};
+use kugetsu_notify::{Asked, Bot, ChatId, Command, Update};
+use kugetsu_queue::Engine;
+use tokio_util::sync::CancellationToken;
+
+use super::chat::asked;
+use super::words;
+use crate::settings::{Sink, Target};
+
+/// How long one request for messages waits for some.
+const WAIT: Duration = Duration::from_secs(50);
+
+/// The first and the longest pause after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+
+/// Listens to one bot's chats.
+///
+/// How far it has come is remembered after a message was carried out, and what is delegated has the
+/// message's number for its key, so that nothing is carried out twice.
+pub(crate) struct Listener {
+    name: String,
+    bot: Bot,
+    allowed: BTreeSet<ChatId>,
+    engine: Engine,
+    memos: Arc<dyn MemoStore>,
+}
+
+impl Listener {
+    /// Listens to this bot in the name of the sink; `None` if nobody may ask it anything.
+    pub(crate) fn new(
+        sink: &Sink,
+        bot: Bot,
+        engine: Engine,
+        memos: Arc<dyn MemoStore>,
+    ) -> Option<Self> {
+        let Target::Telegram { chats, .. } = &sink.target else { return None };
+        // Groups have negative numbers, and are told things only.
+        let allowed: BTreeSet<_> = chats.iter().copied().filter(|chat| chat.0 > 0).collect();
+        let name = sink.name.clone();
+        (!allowed.is_empty()).then_some(Self { name, bot, allowed, engine, memos })
+    }
+
+    /// Carries out what is asked until `stop`, and says what goes wrong.
+    pub(crate) async fn run(&self, stop: CancellationToken, say: impl Fn(&str) + Send + Sync) {
+        let (mut pause, mut is_deaf) = (PAUSE.0, false);
+        loop {
+            let heard = self.hear(&stop, &say).await;
+            if stop.is_cancelled() {
+                return;
+            }
+            let Err(error) = heard else {
+                if is_deaf {
+                    say(&format!("{} is listened to again", self.name));
+                }
+                (pause, is_deaf) = (PAUSE.0, false);
+                continue;
+            };
+            if !is_deaf {
+                say(&format!("trouble: {} is not listened to: {error}", self.name));
+                is_deaf = true;
+            }
+            let clock = self.engine.queue().clock();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = clock.sleep_until(clock.tick().plus(pause)) => {}
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// Carries out the next messages. Only the wait for them is given up when it is to stop: what is
+    /// half done would be answered twice.
+    async fn hear(
+        &self,
+        stop: &CancellationToken,
+        say: &(impl Fn(&str) + Send + Sync),
+    ) -> Result<(), String> {
+        let memo = format!("telegram/{}", self.name);
+        let told = |error: StoreError| error.to_string();
+        let last = self.memos.memo(&memo).await.map_err(told)?.and_then(|id| id.parse().ok());
+        let updates = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            updates = self.bot.updates(last, WAIT) => updates.map_err(|error| error.to_string())?,
+        };
+        for update in updates {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            if let Some(asked) = update.asked(&self.allowed) {
+                let answer = self.answer(&update, &asked).await?;
+                // Whoever asked can ask again; what was delegated is delegated.
+                if let Err(error) = self.bot.send(asked.chat, &answer).await {
+                    say(&format!("trouble: {} could not answer: {error}", self.name));
+                }
+            }
+            self.memos.set_memo(&memo, Some(&update.id.to_string())).await.map_err(told)?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, update: &Update, asked: &Asked) -> Result<String, String> {
+        Ok(match &asked.command {
+            Command::Status => self.status().await.map_err(|error| error.to_string())?,
+            Command::Queue => {
+                let open = self.open().await.map_err(|error| error.to_string())?;
+                words::queue(&open)
+            }
+            Command::Delegate(text) | Command::Plain(text) => {
+                match self.delegate(update, asked.chat, text).await {
+                    Ok(task) => words::queued(task),
+                    Err(error) if error.retry().is_possible() => return Err(error.to_string()),
+                    Err(error) => format!("This could not be queued: {error}"),
+                }
+            }
+            _ => words::HELP.to_owned(),
+        })
+    }
+
+    async fn status(&self) -> Result<String, StoreError> {
+        let holds = self.engine.holds().active().await?;
+        Ok(words::status(&self.open().await?, &holds))
+    }
+
+    async fn open(&self) -> Result<Vec<Task>, StoreError> {
+        self.engine.queue().store().list(&TaskQuery::open()).await
+    }
+
+    /// Has the PM do it, once, and the chat be told the outcome.
+    async fn delegate(
+        &self,
+        update: &Update,
+        chat: ChatId,
+        text: &str,
+    ) -> Result<TaskId, QueueError> {
+        let queue = self.engine.queue();
+        let key = format!("telegram-{}-{}", self.name, update.id);
+        let task = queue.keyed_task(&key, Request::pm(text.replace('\0', "")));
+        let memo = asked(&self.name, task.id);
+        self.memos.set_memo(&memo, Some(&chat.to_string())).await?;
+        if let Queued::Already(stored) = queue.enqueue(&task).await?
+            && stored.is_settled()
+        {
+            // The outcome has been told meanwhile.
+            self.memos.set_memo(&memo, None).await?;
+        }
+        Ok(task.id)
+    }
+}

@@ -17,3 +17,4 @@ mod settings;
 mod slots;
 mod start;
 mod stop;
+mod watch;

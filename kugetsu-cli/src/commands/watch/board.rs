@@ -1,6 +1,7 @@
 //! The board: all that is shown, and what a key does to it. It reads nothing and writes nothing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use kugetsu_core::{
     Event, Happening, Moment, SlotHolder, SlotKey, Status, Task, TaskId, Timestamp, Usage,
@@ -14,6 +15,9 @@ use super::log::Log;
 /// How many settled tasks are shown, the newest ones.
 const SETTLED: usize = 200;
 
+/// How long it is shown what came of a deed.
+const SAID: Duration = Duration::from_secs(8);
+
 /// The board.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -23,7 +27,7 @@ pub(super) struct Board {
     server: String,
     pub(super) now: Moment,
     pub(super) sight: Sight,
-    entries: HashMap<TaskId, Entry>,
+    pub(super) entries: HashMap<TaskId, Entry>,
     told: HashMap<TaskId, Told>,
     selected: Option<TaskId>,
     /// How many settled tasks are shown.
@@ -33,7 +37,7 @@ pub(super) struct Board {
     /// What lies above all else.
     pub(super) over: Option<Over>,
     /// What came of the last deed.
-    pub(super) said: Option<String>,
+    said: Option<(String, Timestamp)>,
     /// How many rows of tasks fit on a page.
     pub(super) page: usize,
 }
@@ -103,9 +107,14 @@ impl Board {
         self
     }
 
-    /// These are all tasks that there are.
-    pub(super) fn list(&mut self, tasks: &[Task]) {
+    /// Begins anew: these are all tasks that there are, and what was told of late.
+    pub(super) fn fill(&mut self, tasks: &[Task], recent: &[Event]) {
+        self.told.clear();
+        for event in recent {
+            self.hear(event);
+        }
         self.entries = tasks.iter().map(|task| (task.id, Entry::of(task))).collect();
+        self.told.retain(|id, _| self.entries.get(id).is_some_and(Entry::runs));
     }
 
     /// The task is now this, or is forgotten.
@@ -114,7 +123,7 @@ impl Board {
             Some(task) => drop(self.entries.insert(id, Entry::of(task))),
             None => drop(self.entries.remove(&id)),
         }
-        if !self.entries.get(&id).is_some_and(|e| matches!(e.standing, Standing::Runs { .. })) {
+        if !self.entries.get(&id).is_some_and(Entry::runs) {
             self.told.remove(&id);
         }
     }
@@ -155,7 +164,7 @@ impl Board {
         matches!(&entry.standing, Standing::Runs { expires, .. } if expires.reached(self.now))
     }
 
-    /// Whether something is shown that changes with time alone.
+    /// How many tasks people see in this status.
     pub(super) fn count(&self, status: Status) -> usize {
         self.entries.values().filter(|entry| entry.status() == status).count()
     }
@@ -170,10 +179,14 @@ impl Board {
         let mut rows: Vec<&Entry> = self.entries.values().collect();
         rows.sort_by_key(|entry| match &entry.standing {
             Standing::Runs { since, .. } => (0, 0, since.as_millis(), entry.id),
+            Standing::Waits { due, .. } if !due.reached(self.now) => {
+                let wait = u64::try_from(due.wait(self.now).as_millis()).unwrap_or(u64::MAX);
+                (2, 0, wait, entry.id)
+            }
             Standing::Waits { .. } => {
                 (1, -i32::from(entry.priority), entry.created.as_millis(), entry.id)
             }
-            Standing::Over { at, .. } => (2, 0, u64::MAX - at.as_millis(), entry.id),
+            Standing::Over { at, .. } => (3, 0, u64::MAX - at.as_millis(), entry.id),
         });
         let open = rows.iter().filter(|entry| !entry.is_over()).count();
         rows.truncate(open.saturating_add(self.settled));
@@ -202,9 +215,9 @@ impl Board {
         }
     }
 
-    /// The last thing that the task's agent told.
-    pub(super) fn latest(&self, entry: &Entry) -> &str {
-        self.told.get(&entry.id).map_or("", Told::latest)
+    /// The last thing that the task's agent told, and whether it is still telling it.
+    pub(super) fn latest(&self, entry: &Entry) -> (&str, bool) {
+        self.told.get(&entry.id).map_or(("", false), Told::latest)
     }
 
     /// An issue's name, without what goes without saying.
@@ -224,6 +237,16 @@ impl Board {
         }
         let rows = self.rows();
         rows.get(self.selected(&rows)).copied()
+    }
+
+    /// Shows this for a while, or until a key is pressed.
+    pub(super) fn say(&mut self, said: impl Into<String>) {
+        self.said = Some((said.into(), self.now.at));
+    }
+
+    pub(super) fn said(&self) -> Option<&str> {
+        let (said, at) = self.said.as_ref()?;
+        (self.now.at.since(*at) < SAID).then_some(said)
     }
 
     /// What the key means here.
@@ -284,9 +307,9 @@ impl Board {
         let Some(entry) = self.chosen() else { return };
         let lane = self.short(&entry.lane);
         match &entry.standing {
-            Standing::Over { .. } => self.said = Some(format!("{lane} is over already")),
+            Standing::Over { .. } => self.say(format!("{lane} is over already")),
             Standing::Runs { stopping: true, .. } => {
-                self.said = Some(format!("{lane} is being stopped already"));
+                self.say(format!("{lane} is being stopped already"));
             }
             Standing::Runs { .. } => {
                 let question = format!("Stop the agent of {lane} and cancel the task? [y/N]");
@@ -306,7 +329,7 @@ impl Board {
             let question = format!("Queue the task for {lane} once more? [y/N]");
             self.over = Some(Over::Ask(question, Deed::Retry(entry.id)));
         } else {
-            self.said = Some(format!("the task for {lane} is not over yet"));
+            self.say(format!("the task for {lane} is not over yet"));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentEvent, Attempt, Due, Event, Happening, Outcome, Status, Task, TaskId, TaskState,
-    Timestamp, Usage,
+    AgentEvent, Attempt, AttemptEnd, Due, Event, Happening, Outcome, Status, Task, TaskId,
+    TaskState, Timestamp, Usage,
 };
 
 use crate::screen::escape;
@@ -33,7 +33,8 @@ pub(super) enum Standing {
     /// An agent works on it.
     Runs { attempt: Attempt, since: Timestamp, expires: Due, stopping: bool },
     /// It waits for its turn.
-    Waits { due: Due, attempts: u32 },
+    /// `why` its last attempt failed, if one did.
+    Waits { due: Due, why: String },
     /// It is over.
     Over { status: Status, why: String, took: Duration, at: Timestamp },
 }
@@ -47,7 +48,13 @@ impl Entry {
         let began = task.attempts.last().map_or(task.created, |attempt| attempt.started);
         let standing = match &task.state {
             TaskState::Pending { due } => {
-                Standing::Waits { due: *due, attempts: task.attempts_spent() }
+                let why = match task.attempts.last().map(|attempt| &attempt.end) {
+                    Some(AttemptEnd::Failed { failure }) => glimpse(&failure.reason),
+                    Some(AttemptEnd::Lost) => "its worker was lost".to_owned(),
+                    Some(AttemptEnd::Released { reason }) => glimpse(reason),
+                    _ => String::new(),
+                };
+                Standing::Waits { due: *due, why }
             }
             TaskState::Leased { lease, cancel_requested } => Standing::Runs {
                 attempt: lease.attempt,
@@ -87,6 +94,10 @@ impl Entry {
         }
     }
 
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.standing, Standing::Runs { .. })
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.standing, Standing::Over { .. })
     }
@@ -97,13 +108,15 @@ impl Entry {
 pub(super) struct Told {
     teller: Teller,
     latest: String,
+    goes_on: bool,
 }
 
 impl Told {
     pub(super) fn hear(&mut self, event: &Event) {
         let lines = self.teller.hear(event);
+        self.goes_on = false;
         if let Some(line) = lines.last() {
-            self.latest = format!("{} {}", line.label, line.text);
+            self.latest = flat(&format!("{} {}", line.label, line.text));
         }
         match &event.what {
             Happening::Claimed { .. }
@@ -113,19 +126,23 @@ impl Told {
             }
             Happening::Agent(AgentEvent::Message { .. } | AgentEvent::Thought { .. }) => {
                 if let Some(begun) = self.teller.begun() {
-                    self.latest = begun;
+                    (self.latest, self.goes_on) = (flat(&begun), true);
                 }
             }
             _ => {}
         }
     }
 
-    /// The last thing that it told, in a line.
-    pub(super) fn latest(&self) -> &str {
-        &self.latest
+    /// The last thing that it told, in a line, and whether the line goes on.
+    pub(super) fn latest(&self) -> (&str, bool) {
+        (&self.latest, self.goes_on)
     }
 
     pub(super) fn usage(&self) -> Usage {
         self.teller.usage
     }
+}
+
+fn flat(text: &str) -> String {
+    text.replace('\t', " ")
 }

@@ -48,7 +48,7 @@ pub(super) fn is_cut_off(bytes: &[u8]) -> bool {
     let Some(at) = bytes.iter().rposition(|byte| *byte == 0x1b) else { return false };
     match &bytes[at + 1..] {
         [] | [b'[' | b'O'] => true,
-        [b'[', parameters @ ..] => !parameters.iter().any(is_final),
+        [b'[', parameters @ ..] => !parameters.iter().any(|byte| is_final(*byte)),
         _ => false,
     }
 }
@@ -56,11 +56,10 @@ pub(super) fn is_cut_off(bytes: &[u8]) -> bool {
 /// The key after an escape character, and how many bytes it is long.
 fn escaped(after: &[u8]) -> (Option<Key>, usize) {
     match after {
-        [] => (Some(Key::Escape), 0),
-        // Twice the same key, or one before the sequence of another.
-        [0x1b, ..] => (Some(Key::Escape), 0),
+        // It stands alone, or before that of another key.
+        [] | [0x1b, ..] => (Some(Key::Escape), 0),
         [b'O', name, ..] => (named(&[], *name), 2),
-        [b'[', parameters @ ..] => match parameters.iter().position(is_final) {
+        [b'[', parameters @ ..] => match parameters.iter().position(|byte| is_final(*byte)) {
             Some(end) => (named(&parameters[..end], parameters[end]), end + 2),
             None => (None, after.len()),
         },
@@ -69,8 +68,8 @@ fn escaped(after: &[u8]) -> (Option<Key>, usize) {
     }
 }
 
-fn is_final(byte: &u8) -> bool {
-    (0x40..=0x7e).contains(byte)
+fn is_final(byte: u8) -> bool {
+    (0x40..=0x7e).contains(&byte)
 }
 
 fn named(parameters: &[u8], last: u8) -> Option<Key> {

@@ -38,7 +38,7 @@ struct Ears {
 impl Ears {
     fn fail(&mut self, board: &mut Board, error: &StoreError) -> bool {
         self.rest = true;
-        board.said = Some(format!("trouble: {error}"));
+        board.say(format!("trouble: {error}"));
         true
     }
 }
@@ -84,9 +84,15 @@ pub(super) async fn live(
                         Deed::Suspend => terminal.suspend().map_err(|error| fault(&error))?,
                         Deed::Redraw => {
                             terminal.retake().map_err(|error| fault(&error))?;
-                            ears.events = source.fill(board).await?;
+                            match source.fill(board).await {
+                                Ok(events) => ears.events = events,
+                                Err(error) => board.say(error.told(false)),
+                            }
                         }
-                        Deed::OpenLog(_, created) => ears.log = Some(source.log(created).await?),
+                        Deed::OpenLog(_, created) => match source.log(created).await {
+                            Ok(log) => ears.log = Some(log),
+                            Err(error) => board.say(error.told(false)),
+                        },
                         Deed::CloseLog => ears.log = None,
                         _ => drop(deeds.spawn(source.hands().carry_out(deed))),
                     }
@@ -95,7 +101,7 @@ pub(super) async fn live(
             }
             Some(done) = deeds.join_next() => {
                 let done = done.map_err(|error| CliError::failed(error.to_string()))?;
-                board.said = Some(done.unwrap_or_else(|error| error.told(false)));
+                board.say(done.unwrap_or_else(|error| error.told(false)));
                 see(source, board).await;
                 is_stale = true;
             }
@@ -177,13 +183,13 @@ async fn hear(source: &Source<'_>, board: &mut Board, events: &[(Cursor, Event)]
 
 async fn renew(source: &Source<'_>, board: &mut Board, ids: &[TaskId]) {
     if let Err(error) = source.renew(board, ids).await {
-        board.said = Some(error.told(false));
+        board.say(error.told(false));
     }
 }
 
 async fn see(source: &Source<'_>, board: &mut Board) {
     match source.look().await {
         Ok(sight) => drop(board.see(sight)),
-        Err(error) => board.said = Some(error.told(false)),
+        Err(error) => board.say(error.told(false)),
     }
 }

@@ -45,7 +45,7 @@ impl<'a> Source<'a> {
         let store = WatchedStore::new(Arc::clone(&stores.tasks)).with_bell(setup.paths()?.bell());
         let time = Arc::new(clock()?);
         let queue = TaskQueue::new(Arc::new(store.clone()), time, Arc::new(SystemChance));
-        let holds = Holds::new(Arc::clone(&stores.memos), Arc::clone(queue.clock()), store.clone());
+        let holds = setup.holds().await?;
         Ok(Self { setup, store, slots: setup.slots()?, hands: Hands { queue, holds } })
     }
 
@@ -62,10 +62,7 @@ impl<'a> Source<'a> {
         // What happens from now on is heard, so what is listed below can only be newer.
         let end = self.store.end().await?;
         let tasks = self.store.list(&TaskQuery::all()).await?;
-        for event in self.recent(end, &tasks).await? {
-            board.hear(&event);
-        }
-        board.list(&tasks);
+        board.fill(&tasks, &self.recent(end, &tasks).await?);
         board.see(self.look().await?);
         Ok(self.store.follow(end))
     }
@@ -149,14 +146,15 @@ impl Hands {
                 let _ = self.queue.enqueue(&task).await?;
                 format!("queued once more as {}", task.id)
             }
-            Deed::Pause => match self.holds.pause("paused on the board").await? {
-                true => "paused: running agents go on, and no more are started".into(),
-                false => "paused already".into(),
-            },
-            Deed::Resume => match self.holds.resume().await? {
-                true => "resumed".into(),
-                false => "not paused".into(),
-            },
+            Deed::Pause => {
+                let is_new = self.holds.pause("paused on the board").await?;
+                let done = "paused: running agents go on, and no more are started";
+                if is_new { done } else { "paused already" }.into()
+            }
+            Deed::Resume => {
+                let was_paused = self.holds.resume().await?;
+                if was_paused { "resumed" } else { "not paused" }.into()
+            }
             Deed::Quit | Deed::Suspend | Deed::Redraw | Deed::OpenLog(..) | Deed::CloseLog => {
                 String::new()
             }

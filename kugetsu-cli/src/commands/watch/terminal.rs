@@ -133,13 +133,14 @@ pub(super) fn pressed() -> mpsc::UnboundedReceiver<Vec<Key>> {
 /// Adds what can be read within this time. Says whether there was something.
 fn read(bytes: &mut Vec<u8>, within: Option<&Timespec>) -> bool {
     let input = io::stdin();
-    loop {
+    let ready = loop {
         match poll(&mut [PollFd::new(&input, PollFlags::IN)], within) {
-            Ok(0) => return false,
             Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
-            Ok(_) => break,
+            told => break told.unwrap_or(0),
         }
+    };
+    if ready == 0 {
+        return false;
     }
     let mut piece = [0; 256];
     loop {

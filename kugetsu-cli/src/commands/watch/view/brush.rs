@@ -136,7 +136,7 @@ pub(super) fn width(text: &str) -> usize {
 
 /// The text in at most so many columns. Where it was cut it says so.
 pub(super) fn cut(text: &str, most: usize, look: Look) -> String {
-    let more = look.sign("…", ".");
+    let more = look.sign("…", "~");
     let is_whole = width(text) <= most;
     let room = if is_whole { most } else { most.saturating_sub(1) };
     let mut short = taken(text, room).0;
@@ -154,7 +154,26 @@ pub(super) fn fill(text: &str, columns: usize, look: Look) -> String {
     text
 }
 
-/// The same, with the text at its right.
+/// The end of the text in at most so many columns: of an issue's name the number matters most, and
+/// of what is being said the last words. Where it was cut it says so.
+pub(super) fn tail(text: &str, most: usize, look: Look) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    // A character takes a column or more, but for those that go with another.
+    let from = text.char_indices().rev().nth(most).map_or(0, |(at, _)| at);
+    let mut rest = &text[from..];
+    while width(rest) + 1 > most {
+        let mut next = rest.chars();
+        if next.next().is_none() {
+            break;
+        }
+        rest = next.as_str();
+    }
+    format!("{}{rest}", look.sign("…", "~"))
+}
+
+/// The text in exactly so many columns, at their right.
 pub(super) fn right(text: &str, columns: usize, look: Look) -> String {
     let text = cut(text, columns, look);
     let rest = columns.saturating_sub(width(&text));
@@ -172,15 +191,12 @@ pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
         }
         // Between words, if there are any.
         let space = (length < rest.len()).then(|| rest[..length].rfind(' ')).flatten();
-        match space.filter(|at| *at > length / 2) {
-            Some(at) => {
-                lines.push(taken(&rest[..at], columns).0);
-                rest = &rest[at + 1..];
-            }
-            None => {
-                lines.push(line);
-                rest = &rest[length..];
-            }
+        if let Some(at) = space.filter(|at| *at > length / 2) {
+            lines.push(taken(&rest[..at], columns).0);
+            rest = &rest[at + 1..];
+        } else {
+            lines.push(line);
+            rest = &rest[length..];
         }
     }
     if lines.is_empty() {

@@ -1,8 +1,9 @@
 //! An open log.
 
 use super::super::board::Board;
+use super::super::entry::Entry;
 use super::super::log::Log;
-use super::brush::{Brush, fill, wrapped};
+use super::brush::{Brush, fill, tail, wrapped};
 use super::tasks::state;
 use crate::screen::teller::{Line, Voice};
 use crate::screen::{Tone, time};
@@ -16,11 +17,18 @@ pub(super) fn draw(board: &mut Board, brush: &mut Brush<'_>) {
     brush.rule(&title);
     let room = brush.left().saturating_sub(1);
     let Some(log) = &mut board.log else { return };
+    let runs = board.entries.get(&log.task).is_some_and(Entry::runs);
     log.page = room.max(1);
     let columns = brush.width().saturating_sub(AT + LABEL);
     let mut drawn: Vec<(Tone, String, String)> = Vec::new();
+    if runs && log.follows() && !log.teller.doing.is_empty() {
+        let now = fill("now", LABEL - 1, brush.look);
+        let doing = log.teller.begun().unwrap_or_else(|| log.teller.doing.clone());
+        let doing = tail(&flat(&doing), columns, brush.look);
+        drawn.push((Tone::Faint, format!("{}{now} ", " ".repeat(AT)), doing));
+    }
     'lines: for line in log.upwards() {
-        let texts = wrapped(&line.text, columns);
+        let texts = wrapped(&flat(&line.text), columns);
         for (index, text) in texts.iter().enumerate().rev() {
             if drawn.len() == room {
                 break 'lines;
@@ -38,16 +46,17 @@ pub(super) fn draw(board: &mut Board, brush: &mut Brush<'_>) {
 }
 
 fn title(board: &Board, log: &Log) -> String {
-    let mut title = board.short(&log.lane).to_owned();
-    if let Some(entry) = board.entry(log.task) {
+    let lane = board.short(&log.lane);
+    let standing = board.entry(log.task).map_or_else(String::new, |entry| {
         let tokens = time::counted(board.usage(entry).total(), "token");
-        title.push_str(&format!("   {}, {tokens}", state(board, entry)));
-    }
-    match log.below() {
-        0 if log.follows() => {}
-        below => title.push_str(&format!("   {} below", time::counted(below as u64, "line"))),
-    }
-    title
+        format!("   {}, {tokens}", state(board, entry))
+    });
+    let below = if log.follows() {
+        String::new()
+    } else {
+        format!("   {} below", time::counted(log.below() as u64, "line"))
+    };
+    format!("{lane}{standing}{below}")
 }
 
 fn front(line: &Line, brush: &Brush<'_>) -> String {
@@ -55,6 +64,11 @@ fn front(line: &Line, brush: &Brush<'_>) -> String {
     let at = clock.split_whitespace().last().unwrap_or_default();
     let label = fill(&line.label, LABEL - 1, brush.look);
     format!("{} {label} ", fill(at, AT - 1, brush.look))
+}
+
+/// Tabs are columns that nobody can tell here.
+fn flat(text: &str) -> String {
+    text.replace('\t', "    ")
 }
 
 fn tone(voice: Voice) -> Tone {

@@ -86,7 +86,7 @@ fn header(board: &Board, brush: &mut Brush<'_>) {
     for hold in board.sight.holds.iter().take(3) {
         let until = match hold.until {
             Some(until) => format!("for {}", time::stopwatch(until.wait(board.now))),
-            None => "until p is pressed".to_owned(),
+            None => "until it is resumed".to_owned(),
         };
         let kind = escape::line(&hold.kind.to_string());
         let line = format!("{kind} {until}: {}", escape::line(&hold.reason));
@@ -108,7 +108,7 @@ fn footer(board: &Board, brush: &mut Brush<'_>) {
         return;
     }
     brush.bottom(1);
-    match (&board.over, &board.said, &board.log) {
+    match (&board.over, board.said(), &board.log) {
         (Some(Over::Ask(question, _)), ..) => brush.bar(&[(Tone::Strong, question)]),
         (Some(Over::Help), ..) => brush.line(&[(Tone::Faint, "any key goes back")]),
         (None, Some(said), _) => brush.line(&[(Tone::Strong, said)]),
@@ -119,13 +119,14 @@ fn footer(board: &Board, brush: &mut Brush<'_>) {
                 Some(_) => ("scroll", None, ("Esc", "back")),
                 None => ("select", Some(("Enter", "log")), ("q", "quit")),
             };
+            // What is needed most comes first, since the end may be cut off.
             let mut keys = vec![(arrows, walk)];
             keys.extend(enter);
-            keys.extend([("s", "stop"), ("r", "retry"), ("p", pause), ("?", "help"), leave]);
+            keys.extend([leave, ("?", "help"), ("s", "stop"), ("r", "retry"), ("p", pause)]);
             let pieces: Vec<(Tone, String)> = keys
                 .iter()
                 .flat_map(|(key, what)| {
-                    [(Tone::Strong, (*key).to_owned()), (Tone::Faint, format!(" {what}   "))]
+                    [(Tone::Strong, (*key).to_owned()), (Tone::Faint, format!(" {what}  "))]
                 })
                 .collect();
             let pieces: Vec<(Tone, &str)> = pieces.iter().map(|(t, s)| (*t, s.as_str())).collect();

@@ -4,13 +4,28 @@ use kugetsu_core::Status;
 
 use super::super::board::Board;
 use super::super::entry::{Entry, Standing};
-use super::brush::{Brush, Look, fill, right};
+use super::brush::{Brush, Look, fill, right, tail, width};
 use crate::screen::{Tone, time};
 
-/// The columns of numbers and of the state.
-const STATE: usize = 13;
-const TIME: usize = 9;
-const TOKENS: usize = 11;
+/// How wide each column is. On a narrow terminal there are fewer of them.
+#[derive(Clone, Copy)]
+struct Columns {
+    issue: usize,
+    state: usize,
+    time: usize,
+    tokens: usize,
+}
+
+impl Columns {
+    fn of(width: usize) -> Self {
+        if width < 72 {
+            let (state, time) = (11, 8);
+            let issue = width.saturating_sub(5 + state + time);
+            return Self { issue, state, time, tokens: 0 };
+        }
+        Self { issue: (width * 3 / 10).clamp(12, 40), state: 13, time: 9, tokens: 11 }
+    }
+}
 
 /// A line of the list, and the row that it belongs to.
 struct Drawn {
@@ -37,9 +52,8 @@ pub(super) fn draw(board: &mut Board, brush: &mut Brush<'_>) {
         }
         return;
     }
-    let issue = (brush.width() * 3 / 10).clamp(12, 40);
-    let columns = head(issue, brush.look);
-    brush.line(&[(Tone::Faint, &columns)]);
+    let columns = Columns::of(brush.width());
+    brush.line(&[(Tone::Faint, &head(columns, brush.look))]);
     let room = brush.left().saturating_sub(usize::from(!brush.look.still));
     let selected = board.selected(&rows);
     // No more than can be seen, whichever of them is at the top.
@@ -47,8 +61,8 @@ pub(super) fn draw(board: &mut Board, brush: &mut Brush<'_>) {
     let last = selected.saturating_add(room).min(rows.len());
     let mut lines = Vec::new();
     for (row, entry) in rows.iter().enumerate().take(last).skip(first) {
-        lines.push(Drawn { row, pieces: line(board, entry, issue, brush.look) });
-        if let Some(pieces) = latest(board, entry, brush.look) {
+        lines.push(Drawn { row, pieces: line(board, entry, columns, brush.look) });
+        if let Some(pieces) = latest(board, entry, brush.width(), brush.look) {
             lines.push(Drawn { row, pieces });
         }
     }
@@ -72,14 +86,17 @@ fn lines_above(lines: &[Drawn], end: usize, room: usize) -> usize {
     end.saturating_sub(room / 2 + 1).min(most)
 }
 
-fn head(issue: usize, look: Look) -> String {
-    let name = fill("    ISSUE", 4 + issue, look);
-    let state = fill("STATE", STATE, look);
-    let (time, tokens) = (right("TIME", TIME, look), right("TOKENS", TOKENS, look));
-    format!("{name} {state}{time}{tokens}  MESSAGE")
+fn head(columns: Columns, look: Look) -> String {
+    let issue = fill("    ISSUE", 4 + columns.issue, look);
+    let state = fill("STATE", columns.state, look);
+    let time = right("TIME", columns.time, look);
+    if columns.tokens == 0 {
+        return format!("{issue} {state}{time}");
+    }
+    format!("{issue} {state}{time}{}  MESSAGE", right("TOKENS", columns.tokens, look))
 }
 
-fn line(board: &Board, entry: &Entry, issue: usize, look: Look) -> Vec<(Tone, String)> {
+fn line(board: &Board, entry: &Entry, columns: Columns, look: Look) -> Vec<(Tone, String)> {
     let (sign, tone) = sign(board, entry, look);
     let passed = match &entry.standing {
         Standing::Runs { since, .. } => board.now.at.since(*since),
@@ -91,26 +108,31 @@ fn line(board: &Board, entry: &Entry, issue: usize, look: Look) -> Vec<(Tone, St
         some => time::grouped(some),
     };
     let said = match &entry.standing {
-        Standing::Over { why, .. } if !why.is_empty() => why,
+        Standing::Over { why, .. } | Standing::Waits { why, .. } if !why.is_empty() => why,
         _ => &entry.message,
     };
-    vec![
+    let lane = board.short(&entry.lane);
+    let mut pieces = vec![
         (tone, format!("  {sign} ")),
-        (Tone::Strong, fill(board.short(&entry.lane), issue, look)),
-        (tone, format!(" {}", fill(&state(board, entry), STATE, look))),
-        (Tone::Plain, right(&time::stopwatch(passed), TIME, look)),
-        (Tone::Plain, right(&tokens, TOKENS, look)),
-        (Tone::Faint, format!("  {said}")),
-    ]
+        (Tone::Strong, fill(&tail(lane, columns.issue, look), columns.issue, look)),
+        (tone, format!(" {}", fill(&state(board, entry), columns.state, look))),
+        (Tone::Plain, right(&time::stopwatch(passed), columns.time, look)),
+    ];
+    if columns.tokens > 0 {
+        pieces.push((Tone::Plain, right(&tokens, columns.tokens, look)));
+        pieces.push((Tone::Faint, format!("  {said}")));
+    }
+    pieces
 }
 
 /// The last thing that the agent told, below its task.
-fn latest(board: &Board, entry: &Entry, look: Look) -> Option<Vec<(Tone, String)>> {
-    let latest = board.latest(entry);
-    let runs = matches!(entry.standing, Standing::Runs { .. });
-    (runs && !latest.is_empty()).then(|| {
-        let branch = look.sign("└", "`-");
-        vec![(Tone::Faint, format!("    {branch} ")), (Tone::Plain, latest.to_owned())]
+fn latest(board: &Board, entry: &Entry, columns: usize, look: Look) -> Option<Vec<(Tone, String)>> {
+    let (latest, goes_on) = board.latest(entry);
+    (entry.runs() && !latest.is_empty()).then(|| {
+        let branch = format!("    {} ", look.sign("└", "`-"));
+        let room = columns.saturating_sub(width(&branch));
+        let latest = if goes_on { tail(latest, room, look) } else { latest.to_owned() };
+        vec![(Tone::Faint, branch), (Tone::Plain, latest)]
     })
 }
 
@@ -132,11 +154,11 @@ pub(super) fn state(board: &Board, entry: &Entry) -> String {
         Standing::Runs { stopping: true, .. } => "stopping".into(),
         Standing::Runs { attempt, .. } if attempt.0 > 1 => format!("attempt {attempt}"),
         Standing::Runs { .. } => "at work".into(),
-        Standing::Waits { due, attempts } => {
+        Standing::Waits { due, why } => {
             let (wait, ahead) = (due.wait(board.now), board.ahead(entry));
             if ahead > 0 {
                 format!("behind {ahead}")
-            } else if !wait.is_zero() && *attempts > 0 {
+            } else if !wait.is_zero() && !why.is_empty() {
                 format!("again {}", time::stopwatch(wait))
             } else if !wait.is_zero() {
                 format!("in {}", time::stopwatch(wait))

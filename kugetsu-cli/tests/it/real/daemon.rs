@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, Command};
 
-use super::house::{House, issue, reference, until_dead};
+use super::house::{House, finish, issue, reference, until_dead};
+use super::limit::{CANARY, seen};
 
 /// A daemon in the foreground, whose every line can be heard.
 pub(super) struct Daemon {
@@ -25,7 +26,12 @@ impl Daemon {
     async fn start_with(house: &House, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let words = [&["queue-daemon", "run"], flags].concat();
         let mut command = house.kugetsu(&words);
-        let mut child = command.envs(variables.iter().copied()).spawn().unwrap();
+        command.envs(variables.iter().copied());
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut daemon = Self { child, lines };
         daemon.hear("carries out what is queued", 1).await;
@@ -61,13 +67,13 @@ pub(super) async fn enqueue(house: &House, number: u64, script: &str) -> String 
     ran.stdout.trim().to_owned()
 }
 
-async fn task(house: &House, id: &str) -> Value {
+pub(super) async fn task(house: &House, id: &str) -> Value {
     let ran = house.run(&["queue", "show", "--json", id]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-fn outcome(task: &Value) -> &str {
+pub(super) fn outcome(task: &Value) -> &str {
     task["state"]["outcome"]["outcome"].as_str().unwrap_or("none")
 }
 
@@ -97,6 +103,42 @@ async fn six_tasks_with_the_limit_3_are_all_completed_and_sigterm_drains() {
     assert_eq!(daemon.ended().await, Some(0));
     assert_eq!(outcome(&task(&house, &running).await), "completed");
     assert_eq!(task(&house, &waiting).await["state"]["state"], "pending");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_and_starts_by_hand_are_never_more_than_three_together() {
+    let house = House::new().await;
+    let canaries = house.place("canaries");
+    let mut daemon = house.kugetsu(&["queue-daemon", "run"]);
+    daemon.env("CANARIES", &canaries);
+    let mut daemon = Daemon::spawn(daemon).await;
+    let script = format!("MODEL: gate go ;; bash {CANARY}\nMODEL: say done");
+    let mut tasks = Vec::new();
+    let mut by_hand = Vec::new();
+    for number in 1..=6 {
+        tasks.push(enqueue(&house, number, &script).await);
+        if number % 3 == 1 {
+            let mut start = house.kugetsu(&["start", "--wait", &issue(10 + number), &script]);
+            by_hand.push(finish(start.env("CANARIES", &canaries).spawn().unwrap()));
+        }
+    }
+    house.model.wait_for_in_flight(3).await;
+    house.model.open("go");
+    daemon.hear("completed", tasks.len() + by_hand.len()).await;
+    for started in by_hand {
+        let ran = started.await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    for id in &tasks {
+        let task = task(&house, id).await;
+        assert_eq!(outcome(&task), "completed", "{task}");
+        assert_eq!(task["attempts"].as_array().unwrap().len(), 1, "{task}");
+    }
+    let seen = seen(&canaries);
+    assert_eq!(seen.len(), 8);
+    assert!(seen.iter().all(|canary| *canary <= 3), "{seen:?}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

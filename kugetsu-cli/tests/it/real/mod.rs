@@ -3,6 +3,7 @@
 mod attribution;
 mod daemon;
 mod death;
+mod faults;
 mod hostile;
 mod house;
 mod job;

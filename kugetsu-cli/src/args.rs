@@ -263,8 +263,9 @@ Examples:
 
 With --json the output is the events, one a line (kugetsu.event/1).")]
 pub(crate) struct Logs {
-    /// How many to list [default: 10], or whose to show: an issue, `pm`, or a task's id
-    #[arg(value_name = "N|ISSUE|pm|TASK")]
+    /// How many to list [default: 10], or whose to show: an issue, a task's id (8 characters of it are
+    /// enough), or `pm`
+    #[arg(value_name = "N|WHAT")]
     pub(crate) what: Option<String>,
     /// Show only so many lines of the log, its last
     #[arg(short = 'n', long)]

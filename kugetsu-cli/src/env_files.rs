@@ -1,7 +1,7 @@
 //! The env files: variables for agents, and the secrets that settings name.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -42,14 +42,21 @@ impl Variables {
     }
 }
 
-/// Masks every secret that agents may come across: those of the env files, and those of kugetsu's
-/// own environment.
-pub(crate) fn mask(
+/// Masks every secret that agents may come across: those of the env files, those of kugetsu's own
+/// environment, and the variables of these names in either.
+pub(crate) fn mask<'a>(
     paths: &Paths,
     environment: &BTreeMap<OsString, OsString>,
+    named: impl Iterator<Item = &'a str>,
 ) -> Result<Mask, CliError> {
     let files = [Variables::read(paths, None)?, Variables::read(paths, Some("pm-agent"))?];
-    let of_files = files.iter().flat_map(Variables::secrets);
+    let named: Vec<&str> = named
+        .flat_map(|name| {
+            let own = environment.get(OsStr::new(name)).and_then(|value| value.to_str());
+            files.iter().filter_map(move |file| file.get(name)).chain(own)
+        })
+        .collect();
+    let of_files = files.iter().flat_map(Variables::secrets).chain(named);
     let own = environment.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));
     Ok(Mask::new(of_files.chain(own.filter_map(|(_, value)| value.to_str()))))
 }

@@ -300,6 +300,9 @@ impl Setup {
             rules.dev.push(Rule::allow("external_directory", inside));
             environment = environment.with("KUGETSU_TEMP_DIR", temp);
         }
+        for secret in place.settings.sink_variables() {
+            environment = environment.without(secret);
+        }
         let mut config = OpencodeConfig::new(place.state("opencode"))
             .with_program(program)
             .with_engine(engine)
@@ -386,7 +389,7 @@ impl Setup {
         )
         .with_memos(Arc::clone(&stores.memos))
         .with_pm_agent(pm_agent);
-        let mask = env_files::mask(paths, &self.around.variables)?;
+        let mask = env_files::mask(paths, &self.around.variables, settings.sink_variables())?;
         let prompts = Prompts::default()
             .with_dev_file(paths.dev_prompt())
             .with_pm_file(paths.pm_prompt())

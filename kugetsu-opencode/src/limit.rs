@@ -89,13 +89,14 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// Whether the turn should end at this limit rather than wait for it: opencode will ask again in
-    /// `wait`, for the `attempt`th time. `short` is how long a turn may wait for limits in all.
+    /// `wait`, for the `attempt`th time. A turn may wait for limits so `often`, and for `short` in
+    /// all.
     pub(crate) fn ends(
         &mut self,
         (attempt, wait): (u64, Duration),
         words: &str,
         provider: &str,
-        short: Duration,
+        (often, short): (u64, Duration),
     ) -> Option<Failure> {
         let lower = words.to_lowercase();
         let is_used_up = says(&lower, &USED_UP);
@@ -106,7 +107,7 @@ impl Patience {
             return None;
         }
         self.waited += wait;
-        if self.waited <= short && !is_used_up {
+        if attempt <= often && self.waited <= short && !is_used_up {
             return None;
         }
         let told = is_asked_for(attempt, wait).then_some(wait);
@@ -307,7 +308,7 @@ mod tests {
             let mut patience = Patience::default();
             let ends = |(attempt, wait, words): &(u64, u64, &str)| {
                 let asked = (*attempt, Duration::from_secs(*wait));
-                let failure = patience.ends(asked, words, "mock", SHORT)?;
+                let failure = patience.ends(asked, words, "mock", (5, SHORT))?;
                 Some(failure.retry.wait().as_secs())
             };
             asks.iter().map(ends).collect()
@@ -319,6 +320,7 @@ mod tests {
         assert_eq!(told(&[(1, 7, "rate limit"), (2, 7, "rate limit")]), [None, None]);
         let own = [(1, 2, "429"), (2, 4, "429"), (3, 9, "429"), (4, 19, "429")];
         assert_eq!(told(&own), [None, None, None, Some(60)]);
+        assert_eq!(told(&[(6, 1, "429")]), [Some(60)]);
         assert_eq!(told(&[(1, 2, "You exceeded your current quota")]), [Some(600)]);
         assert_eq!(told(&[(1, 2, "oops"), (5, 40, "oops")]), [None, None]);
     }

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kugetsu_core::{
-    Cursor, Event, Failure, IssueRef, Outcome, Report, Request, Task, TaskId, TaskState, Worktree,
+    Cause, Cursor, Event, Failure, IssueRef, Outcome, Report, Request, Task, TaskId, TaskState,
+    Worktree,
 };
 use kugetsu_queue::{Engine, Follower, StartError, Wait};
 use tokio_util::sync::CancellationToken;
@@ -205,6 +206,13 @@ async fn summed_up(
                 setup.screen().remark(format!("hint: {}", way_to(&status.worktree)));
             }
             Ok(())
+        }
+        Outcome::Error { failure } if matches!(failure.cause, Cause::Limit { .. }) => {
+            let reset = time::clock(at.plus(failure.retry.wait()));
+            let message = format!("{issue} failed: {}; try again after {reset}", failure.reason);
+            let hint =
+                format!("with `--detach` it waits for that: kugetsu continue --detach {issue}");
+            Err(CliError::new(Kind::Temporary, message).hint(hint))
         }
         Outcome::Error { failure } => {
             let mut failure = failure.clone();

@@ -10,6 +10,9 @@ use crate::screen::{Tone, escape, time};
 use crate::setup::{Setup, clock};
 use crate::situation::{About, situation};
 
+/// The columns before what is said of a gate.
+const MARGIN: usize = 10;
+
 pub(super) async fn why(args: Why, setup: &Setup) -> Result<(), CliError> {
     let screen = setup.screen();
     if !setup.paths()?.are_made() {
@@ -67,8 +70,31 @@ fn shown(setup: &Setup, gate: &Gate) -> Result<(), CliError> {
     };
     let since = since.map(|since| format!(" (since {})", time::clock(since))).unwrap_or_default();
     let word = screen.painted(Tone::Bad, "closed");
-    screen.say(format!("  {word}  {}{since}.", sentence(waits_for)))?;
-    screen.say(format!("          What opens it: {}", escape::line(opens)))
+    let said = format!("{}{since}.", sentence(waits_for));
+    let mut lines = folded(&said, screen.width());
+    lines.extend(folded(&format!("What opens it: {}", escape::line(opens)), screen.width()));
+    for (index, line) in lines.iter().enumerate() {
+        let margin = if index == 0 { format!("  {word}  ") } else { " ".repeat(MARGIN) };
+        screen.say(margin + line)?;
+    }
+    Ok(())
+}
+
+/// The text in lines that fit beside the margin, broken between words.
+fn folded(text: &str, width: Option<usize>) -> Vec<String> {
+    let room = width.unwrap_or(usize::MAX).saturating_sub(MARGIN);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// A clause as a sentence begins.
@@ -98,4 +124,16 @@ fn not_made(what: &str, setup: &Setup) -> Result<(), CliError> {
     }
     screen.say(format!("{} does not run: {waits_for}.", escape::line(what)))?;
     screen.say("          What opens it: `kugetsu init`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folded;
+
+    #[test]
+    fn lines_are_broken_between_words_only() {
+        assert_eq!(folded("one two three", None), ["one two three"]);
+        assert_eq!(folded("one two three", Some(17)), ["one two", "three"]);
+        assert_eq!(folded("a-very-long-word is whole", Some(18)), ["a-very-long-word", "is whole"]);
+    }
 }

@@ -90,6 +90,11 @@ impl Settings {
         &self.sinks
     }
 
+    /// The variables that hold secrets of sinks, which are kept from agents.
+    pub(crate) fn sink_variables(&self) -> impl Iterator<Item = &str> {
+        self.sinks.iter().filter_map(Sink::variable)
+    }
+
     /// A setting's value; `None` if it is unset or unknown.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.values.iter().find(|value| value.setting.key == key)?.text.as_deref()

@@ -55,6 +55,17 @@ pub(crate) struct Sink {
     pub(crate) route: Route,
 }
 
+impl Sink {
+    /// The variable in which its secret is, if it has one. No agent needs it.
+    pub(crate) fn variable(&self) -> Option<&str> {
+        match &self.target {
+            Target::Command { .. } => None,
+            Target::Webhook { secret, .. } => Some(&secret.text),
+            Target::Telegram { token, .. } => Some(&token.text),
+        }
+    }
+}
+
 /// Where a sink's notices go.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {

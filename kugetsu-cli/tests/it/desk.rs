@@ -117,7 +117,9 @@ impl Desk {
         for (pattern, shown) in [
             (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]+", "<at>"),
             (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<at>"),
+            (r"\b[0-9]{2}:[0-9]{2}:[0-9]{2} ", "<time> "),
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
+            (r"worker( +)\S+", "worker$1<worker>"),
             (r"process [0-9]+", "process <pid>"),
             (r"[0-9A-Za-z._-]+-[0-9]+-0\b", "<worker>"),
             // A column is as wide as what is in it.

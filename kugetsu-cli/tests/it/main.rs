@@ -1,6 +1,8 @@
 //! What the command promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod daemon;
+mod delegate;
 mod demo;
 mod desk;
 mod destroy;
@@ -8,6 +10,7 @@ mod errors;
 mod help;
 mod init;
 mod list;
+mod logs;
 mod notify;
 mod program;
 mod prune;

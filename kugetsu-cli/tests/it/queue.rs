@@ -96,11 +96,17 @@ fn a_task_is_shown_with_every_attempt() {
     desk.run(&["start", ISSUE, "MODEL: write a.txt a ;; commit one ;; say all done"]).done();
     let told = desk.run(&["queue", "list", "--json"]).done().json();
     let id = told["tasks"][0]["id"].as_str().unwrap().to_owned();
-    let logs = desk.kugetsu("logs/example.com-acme-widgets-7");
-    std::fs::create_dir_all(&logs).unwrap();
-    std::fs::write(logs.join(format!("20260101T000000Z-{id}-1.log")), "").unwrap();
     let shown = desk.run(&["queue", "show", &id]).shown();
-    desk.assert("queue-show", &shown.replace(&id, "<task>"));
+    // How long the briefing is, and when the log was begun, is of no concern here.
+    let known = shown.lines().map(|line| match line.split_once("acme-widgets-7/") {
+        Some((start, end)) => {
+            format!("{start}acme-widgets-7/<at>{}", &end[end.find('-').unwrap()..])
+        }
+        None if line.starts_with("  tokens ") => "  tokens   <tokens>".to_owned(),
+        None => line.to_owned(),
+    });
+    let known: Vec<String> = known.collect();
+    desk.assert("queue-show", &(known.join("\n") + "\n").replace(&id, "<task>"));
 }
 
 #[test]

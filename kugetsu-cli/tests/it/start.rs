@@ -25,6 +25,13 @@ fn a_second_start_and_continue_reuse_the_worktree_and_the_session() {
 }
 
 #[test]
+fn a_limit_of_the_models_provider_is_said_with_its_end_and_who_waits_for_that() {
+    let desk = initialised();
+    let limited = "MODEL: write a.txt one ;; http 429 1 3600 ;; say done";
+    desk.assert("limit", &desk.transcript(&[&["start", ISSUE, limited]]));
+}
+
+#[test]
 fn nothing_is_continued_that_was_not_started() {
     let desk = initialised();
     desk.assert("continue-nothing", &desk.transcript(&[&["continue", ISSUE]]));

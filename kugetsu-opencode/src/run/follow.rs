@@ -120,9 +120,8 @@ impl Turn {
         let retry = until(next);
         let (provider, asked) = (self.provider(), (attempt, retry.wait()));
         let limits = &self.runner.config().limits;
-        if let Some(failure) =
-            self.patience.ends(asked, message, &provider, limits.provider_patience)
-        {
+        let bounds = (limits.provider_retries, limits.provider_patience);
+        if let Some(failure) = self.patience.ends(asked, message, &provider, bounds) {
             return Step::End(End::GiveUp(Finish::Failed { failure }));
         }
         if attempt <= limits.provider_retries && retry.wait() <= limits.provider_wait {

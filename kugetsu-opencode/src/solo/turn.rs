@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +122,7 @@ impl SoloTurn {
         self.tree.end();
         let status = match tokio::time::timeout(self.at_most, self.tree.wait()).await {
             Ok(status) => status,
-            Err(_) => Err(std::io::Error::other("its process tree does not end")),
+            Err(_) => Err(io::Error::other("its process tree does not end")),
         };
         // Only now is nothing of this run alive.
         drop(std::mem::take(&mut self.slots));
@@ -129,17 +131,9 @@ impl SoloTurn {
             Err(error) => Stopped::Unproven(error.to_string()),
         });
         let held_back = self.translator.flush();
-        let last = match self.known.finish(&self.translator) {
-            _ if is_stopped => Ok(AgentEvent::Finished(Finish::Stopped)),
-            Some(finish) => Ok(AgentEvent::Finished(finish)),
-            None => Err(AgentError::Died {
-                who: fault::WHO.into(),
-                detail: match status {
-                    Ok(status) => format!("{status}: {}", self.known.complaint),
-                    Err(error) => error.to_string(),
-                },
-            }),
-        };
+        let last =
+            if is_stopped { Ok(Finish::Stopped) } else { self.known.end(&self.translator, status) };
+        let last = last.map(AgentEvent::Finished);
         for event in held_back.into_iter().map(Ok).chain([last]) {
             if self.tell.send(event).await.is_err() {
                 break;
@@ -239,6 +233,18 @@ impl Known {
         self.error.is_some() || self.reason.as_deref().is_some_and(|reason| reason != "tool-calls")
     }
 
+    /// How the turn ended: by its own last word, and never by its process's status, which is told
+    /// only where there is no word.
+    fn end(&self, turn: &Translator, status: io::Result<ExitStatus>) -> Result<Finish, AgentError> {
+        self.finish(turn).ok_or_else(|| AgentError::Died {
+            who: fault::WHO.into(),
+            detail: match status {
+                Ok(status) => format!("{status}: {}", self.complaint),
+                Err(error) => error.to_string(),
+            },
+        })
+    }
+
     /// How the turn ended by its own words; `None` if it said no last one.
     fn finish(&self, turn: &Translator) -> Option<Finish> {
         let failed = |failure| Some(Finish::Failed { failure });
@@ -263,7 +269,7 @@ fn inherited(slots: &[Slot]) -> Result<Vec<Arc<File>>, AgentError> {
     let files = slots.iter().filter_map(Slot::file);
     files
         .map(|file| Ok(Arc::new(File::from(file.try_clone_to_owned()?))))
-        .collect::<std::io::Result<_>>()
+        .collect::<io::Result<_>>()
         .map_err(|error| fault::io("hand on its slots", error))
 }
 
@@ -307,4 +313,52 @@ async fn read_complaints(stderr: ChildStderr, inbox: &Inbox, session: String) ->
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    const SAYS: &str = r#"{"type":"text","sessionID":"ses_1","part":{"id":"prt_1","messageID":"msg_1","type":"text","text":"hi","time":{"end":1}}}"#;
+    const STOPS: &str = r#"{"type":"step_finish","sessionID":"ses_1","part":{"id":"prt_2","messageID":"msg_1","type":"step-finish","reason":"stop"}}"#;
+    const FAILS: &str = r#"{"type":"error","sessionID":"ses_1","error":{"name":"UnknownError","data":{"message":"oops"}}}"#;
+
+    fn ended(lines: &[&str], code: i32) -> &'static str {
+        let mut known = Known::of(None);
+        let mut turn = Translator::new("ses_1", None);
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let news = wire::read_line(line).unwrap().unwrap();
+            turn.read(&news);
+            known.read(news, &mut VecDeque::new());
+        }
+        match known.end(&turn, Ok(ExitStatus::from_raw(code << 8))) {
+            Ok(Finish::Done) => "done",
+            Ok(Finish::Failed { failure }) if failure.reason.contains("empty") => "empty",
+            Ok(Finish::Failed { .. }) => "failed",
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => {
+                assert!(error.to_string().contains(&format!("exit status: {code}")), "{error}");
+                "died"
+            }
+        }
+    }
+
+    #[test]
+    fn success_is_a_last_word_and_something_said_whatever_the_exit_status() {
+        let cases = [
+            (STOPS, SAYS, "done"),
+            (STOPS, "", "empty"),
+            (FAILS, SAYS, "failed"),
+            (FAILS, "", "failed"),
+            ("", SAYS, "died"),
+            ("", "", "died"),
+        ];
+        for (last, said, expected) in cases {
+            for code in [0, 1] {
+                assert_eq!(ended(&[said, last], code), expected, "{said} {last} {code}");
+            }
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! What asks all the same, in spite of every rule, is refused and told.
 
-use kugetsu_core::Retry;
-use kugetsu_core::agent::{AgentEvent, RunRequest};
-use kugetsu_opencode::Rule;
+use std::time::{Duration, Instant};
 
-use crate::fixture::Fixture;
+use kugetsu_core::agent::{AgentEvent, RunRequest};
+use kugetsu_core::{AgentRunner as _, Retry};
+use kugetsu_opencode::Rule;
+use tokio_stream::StreamExt as _;
+
+use crate::fixture::{Fixture, read};
 
 /// Sub-agents get what their session denies, but not what it allows, so that the user's *ask* holds.
 #[tokio::test(flavor = "multi_thread")]
@@ -43,8 +46,18 @@ async fn a_question_is_refused_and_told_and_ends_the_turn() {
     })
     .await;
     let worktree = fixture.worktree("one");
-    let told =
-        fixture.run(RunRequest::new(&worktree, "MODEL: question which?\nMODEL: say x")).await;
+    let request = RunRequest::new(&worktree, "MODEL: question which?\nMODEL: say x");
+    let mut run = fixture.runner.start(request).await.unwrap();
+    // The model has asked when its answer is out.
+    fixture.model.wait_for_ended(1).await;
+    let question = Instant::now();
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(AgentEvent::Asked { .. })) {
+        events.push(run.events.next().await.unwrap().unwrap());
+    }
+    assert!(question.elapsed() < Duration::from_secs(5), "{:?}", question.elapsed());
+    let mut told = read(run).await;
+    told.events.splice(..0, events);
     let asked: Vec<_> = told
         .events
         .iter()

@@ -1,10 +1,12 @@
 //! Turns, by both engines.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentEvent, Conversation, Finish, RunRequest, Stop};
 use kugetsu_core::{AgentRunner as _, Cause, Retry};
 use kugetsu_opencode::Engine;
+use kugetsu_testkit::sandbox::opencode_program;
 use tokio_stream::StreamExt as _;
 
 use crate::fixture::{Fixture, read, until};
@@ -124,6 +126,25 @@ async fn a_short_limit_is_sat_out(engine: Engine) {
     let told = fixture.run(RunRequest::new(&worktree, script)).await;
     assert!(told.is_done(), "{told:?}");
     assert_eq!(told.text(), "there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_done_and_whose_process_does_not_end_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("opencode");
+    let lingers = format!(
+        "#!/bin/sh\n'{}' \"$@\" || exit\ncase $1 in run) exec sleep 1000 ;; esac\n",
+        opencode_program().display()
+    );
+    std::fs::write(&program, lingers).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let fixture =
+        Fixture::with(|config| config.with_engine(Engine::Run).with_program(program)).await;
+    let worktree = fixture.worktree("one");
+    let told = fixture.run(RunRequest::new(&worktree, "MODEL: say there")).await;
+    assert!(told.is_done(), "{told:?}");
+    assert_eq!(told.text(), "there");
+    assert!(!is_anyone_asleep_in(&worktree));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -298,8 +298,8 @@ impl Engine {
     async fn hold(&self, halt: &Halt) {
         let Halt::Failed { failure, .. } = halt else { return };
         if let Cause::Limit { provider } = &failure.cause {
-            let wait = failure.retry.wait();
-            let _ = self.holds().hold_provider(provider, &failure.reason, wait).await;
+            let (wait, reason) = (failure.retry.wait(), self.line.mask.cut_text(&failure.reason));
+            let _ = self.holds().hold_provider(provider, &reason, wait).await;
         }
     }
 

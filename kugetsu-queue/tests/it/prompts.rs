@@ -64,9 +64,10 @@ async fn a_file_that_is_no_prompt_ends_the_attempt_and_is_named() {
     let file = site.file("prompt.md");
     let prompts = Prompts::default().with_dev_file(&file).with_pm_file(&file);
     let engine = site.prompted(prompts);
+    let long = vec![b'x'; 64 * 1024 + 1];
     let table: [(&str, &[u8]); 4] = [
         ("is empty", b" \n"),
-        ("is longer than 64 KiB", &[b'x'; 64 * 1024 + 1]),
+        ("is longer than 64 KiB", &long),
         ("is not UTF-8", b"\xff"),
         ("contains a NUL character", b"a\0b"),
     ];

@@ -49,6 +49,7 @@
 //! | modifier | what it does |
 //! |---|---|
 //! | `gate NAME` | answers only once [`ScriptedModel::open`] (or `POST /gate/NAME`) has opened the gate |
+//! | `until NAME` | changes a failure: it happens no more once that gate is open |
 //! | `sleep SECONDS` | waits before answering; fractions are allowed |
 //! | `usage IN OUT` | the token usage reported |
 //! | `finish REASON` | the finish reason reported, such as `length` |

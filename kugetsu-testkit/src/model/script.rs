@@ -49,6 +49,8 @@ pub(super) struct Modifiers {
     pub(super) before: Vec<Pause>,
     pub(super) usage: Option<(u64, u64)>,
     pub(super) finish: Option<String>,
+    /// The gate whose opening ends a failure.
+    pub(super) until: Option<String>,
 }
 
 /// What happens before an answer, in the order written.
@@ -84,14 +86,22 @@ impl Script {
 
     /// The step to answer after `answers` answers.
     ///
-    /// `spent(position, times)` tells whether the failure at `position` has happened `times` times.
-    pub(super) fn step(&self, answers: usize, spent: impl Fn(usize, u32) -> bool) -> (usize, Step) {
+    /// `spent(position, times)` tells whether the failure at `position` has happened `times` times,
+    /// `open(gate)` whether the gate is.
+    pub(super) fn step(
+        &self,
+        answers: usize,
+        spent: impl Fn(usize, u32) -> bool,
+        open: impl Fn(&str) -> bool,
+    ) -> (usize, Step) {
         let mut passed = 0;
         for (position, step) in self.steps.iter().enumerate() {
             let is_next = passed == answers;
             match step.directive {
                 Directive::Fail { times, .. } => {
-                    if is_next && !times.is_some_and(|times| spent(position, times)) {
+                    let is_over = times.is_some_and(|times| spent(position, times))
+                        || step.modifiers.until.as_deref().is_some_and(&open);
+                    if is_next && !is_over {
                         return (position, step.clone());
                     }
                 }
@@ -164,7 +174,7 @@ impl Modifiers {
     /// Adds the modifier `name`. `None` if it is not one.
     fn add(&mut self, name: &str, rest: &str) -> Option<Result<(), Wrong>> {
         let added = match name {
-            "gate" if rest.is_empty() => Err(Wrong::form(name, "NAME")),
+            "gate" | "until" if rest.is_empty() => Err(Wrong::form(name, "NAME")),
             "gate" => {
                 self.before.push(Pause::Gate(rest.to_owned()));
                 Ok(())
@@ -175,6 +185,10 @@ impl Modifiers {
             "usage" => two_numbers(rest)
                 .map(|usage| self.usage = Some(usage))
                 .ok_or_else(|| Wrong::form(name, "IN OUT")),
+            "until" => {
+                self.until = Some(rest.to_owned());
+                Ok(())
+            }
             "finish" if rest.is_empty() => Err(Wrong::form(name, "REASON")),
             "finish" => {
                 self.finish = Some(rest.to_owned());
@@ -191,6 +205,7 @@ impl Modifiers {
             before: self.before,
             usage: later.usage.or(self.usage),
             finish: later.finish.or(self.finish),
+            until: later.until.or(self.until),
         }
     }
 }

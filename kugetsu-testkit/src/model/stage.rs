@@ -60,9 +60,9 @@ impl Stage {
             position,
         };
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let (position, step) = script.step(asked.answers(), |position, times| {
-            failures.get(&turn(position)).copied().unwrap_or(0) >= times
-        });
+        let spent = |position, times| failures.get(&turn(position)).copied().unwrap_or(0) >= times;
+        let is_open = |gate: &str| self.gates.borrow().contains(gate);
+        let (position, step) = script.step(asked.answers(), spent, is_open);
         if let Directive::Fail { times: Some(_), .. } = step.directive {
             *failures.entry(turn(position)).or_default() += 1;
         }

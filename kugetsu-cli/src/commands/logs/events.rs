@@ -29,6 +29,7 @@ pub(super) async fn show(
             _ => false,
         };
         let mut events = follower.ready().await?;
+        let is_news = !events.is_empty();
         while !events.is_empty() {
             for event in events.into_iter().map(|(_, event)| event).filter(means) {
                 match last {
@@ -46,6 +47,10 @@ pub(super) async fn show(
         kept.drain(..).try_for_each(|event| screen.answer(&event))?;
         if !goes_on {
             return Ok(());
+        }
+        // What is news may have been the end.
+        if is_news {
+            continue;
         }
         for event in follower.next().await?.into_iter().map(|(_, event)| event).filter(means) {
             screen.answer(&event)?;

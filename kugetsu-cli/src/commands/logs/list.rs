@@ -33,7 +33,7 @@ pub(super) async fn list(count: usize, setup: &Setup) -> Result<(), CliError> {
             log.task.to_string(),
             log.attempt.to_string(),
             cut(&ended),
-            summary.last.map_or("-".to_owned(), |last| cut(&last)),
+            summary.last.map_or("-".to_owned(), |last| cut(&words(&last))),
         ]);
     }
     rows.show(screen)
@@ -45,4 +45,9 @@ async fn unended(log: &LogFile, queue: &TaskQueue) -> Result<String, CliError> {
     let attempts = task.map(|task| task.attempts).unwrap_or_default();
     let attempt = attempts.iter().find(|attempt| attempt.number == log.attempt);
     Ok(attempt.map_or("unknown".to_owned(), |attempt| ending(&attempt.end)))
+}
+
+/// A line of a log without its columns.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -11,13 +11,14 @@ use kugetsu_queue::{LogFile, Logs};
 use crate::args;
 use crate::errors::CliError;
 use crate::setup::Setup;
+use crate::tasks;
 
 /// How many logs are listed, unless said.
 const LISTED: usize = 10;
 
 pub(super) async fn logs(args: args::Logs, setup: &Setup) -> Result<(), CliError> {
     setup.must_be_made()?;
-    let what = What::parse(args.what.as_deref(), setup)?;
+    let what = What::parse(args.what.as_deref(), setup).await?;
     match what {
         What::Whose(whose) if setup.screen().json => {
             events::show(Some(&whose), args.lines, args.follow, setup).await
@@ -29,7 +30,7 @@ pub(super) async fn logs(args: args::Logs, setup: &Setup) -> Result<(), CliError
         What::Whose(whose) => show::show(&whose, args.lines, setup),
         What::Last(_) if args.follow || args.lines.is_some() || setup.screen().json => {
             Err(CliError::usage("it is not said whose log is meant")
-                .hint("name an issue, `pm`, or a task's id"))
+                .hint("name an issue, a task's id, or `pm`"))
         }
         What::Last(count) => list::list(count.unwrap_or(LISTED), setup).await,
     }
@@ -51,14 +52,18 @@ pub(super) enum Whose {
 }
 
 impl What {
-    fn parse(text: Option<&str>, setup: &Setup) -> Result<Self, CliError> {
+    async fn parse(text: Option<&str>, setup: &Setup) -> Result<Self, CliError> {
         let Some(text) = text else { return Ok(Self::Last(None)) };
-        if let Ok(count) = text.parse() {
+        if let (false, Ok(count)) = (tasks::may_be_id(text), text.parse()) {
             return Ok(Self::Last(Some(count)));
         }
         Ok(Self::Whose(match (text, text.parse()) {
             ("pm", _) => Whose::Pm,
+            // Its log may be there still when the task is forgotten.
             (_, Ok(task)) => Whose::Task(task),
+            _ if tasks::may_be_id(text) => {
+                Whose::Task(tasks::named(&setup.queue().await?, text).await?.id)
+            }
             _ => Whose::Issue(setup.issue(text)?),
         }))
     }

@@ -22,8 +22,10 @@ const BEYOND: Duration = Duration::from_secs(30);
 
 impl Unit<'_> {
     pub(super) fn text(&self) -> String {
-        let flags: String =
-            self.flags.iter().map(|flag| format!(" --config {}", argument(flag))).collect();
+        let mut flags = String::new();
+        for flag in self.flags {
+            let _ = write!(flags, " --config {}", argument(flag));
+        }
         let mut variables = String::new();
         for (name, value) in self.variables {
             let _ = writeln!(variables, "Environment={}", quoted(&format!("{name}={value}")));
@@ -128,7 +130,7 @@ mod tests {
             program: hard,
             flags: &flags,
             variables: &[("KUGETSU_DIR", hard), ("PATH", "/a:/b c")],
-            drain: Duration::from_secs(300),
+            drain: Duration::from_mins(5),
         };
         let text = unit.text();
         let line = |start: &str| {
@@ -151,7 +153,7 @@ mod tests {
             program: "/usr/local/bin/kugetsu",
             flags: &[],
             variables: &[],
-            drain: Duration::from_secs(300),
+            drain: Duration::from_mins(5),
         };
         assert_eq!(SHIPPED, unit.text());
     }

@@ -1,13 +1,16 @@
 //! The daemon, with the real opencode: what is queued is carried out, whatever happens to it.
 
+use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, Command};
 
-use super::house::{House, issue, until_dead};
+use super::house::{House, finish, issue, reference, until_dead};
+use super::limit::{CANARY, seen};
 
 /// A daemon in the foreground, whose every line can be heard.
 pub(super) struct Daemon {
@@ -17,11 +20,18 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub(super) async fn start(house: &House) -> Self {
-        Self::of(house.kugetsu(&["queue-daemon", "run"]).spawn().unwrap()).await
+        Self::start_with(house, &[], &[]).await
     }
 
-    /// The daemon that was just started, once it is ready.
-    pub(super) async fn of(mut child: Child) -> Self {
+    async fn start_with(house: &House, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let words = [&["queue-daemon", "run"], flags].concat();
+        let mut command = house.kugetsu(&words);
+        command.envs(variables.iter().copied());
+        Self::spawn(command).await
+    }
+
+    pub(super) async fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut daemon = Self { child, lines };
         daemon.hear("carries out what is queued", 1).await;
@@ -96,6 +106,42 @@ async fn six_tasks_with_the_limit_3_are_all_completed_and_sigterm_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_and_starts_by_hand_are_never_more_than_three_together() {
+    let house = House::new().await;
+    let canaries = house.place("canaries");
+    let mut daemon = house.kugetsu(&["queue-daemon", "run"]);
+    daemon.env("CANARIES", &canaries);
+    let mut daemon = Daemon::spawn(daemon).await;
+    let script = format!("MODEL: gate go ;; bash {CANARY}\nMODEL: say done");
+    let mut tasks = Vec::new();
+    let mut by_hand = Vec::new();
+    for number in 1..=6 {
+        tasks.push(enqueue(&house, number, &script).await);
+        if number % 3 == 1 {
+            let mut start = house.kugetsu(&["start", "--wait", &issue(10 + number), &script]);
+            by_hand.push(finish(start.env("CANARIES", &canaries).spawn().unwrap()));
+        }
+    }
+    house.model.wait_for_in_flight(3).await;
+    house.model.open("go");
+    daemon.hear("completed", tasks.len() + by_hand.len()).await;
+    for started in by_hand {
+        let ran = started.await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    for id in &tasks {
+        let task = task(&house, id).await;
+        assert_eq!(outcome(&task), "completed", "{task}");
+        assert_eq!(task["attempts"].as_array().unwrap().len(), 1, "{task}");
+    }
+    let seen = seen(&canaries);
+    assert_eq!(seen.len(), 8);
+    assert!(seen.iter().all(|canary| *canary <= 3), "{seen:?}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_killed_with_9_loses_nothing_and_the_next_one_ends_it() {
     let house = House::new().await;
     let daemon = Daemon::start(&house).await;
@@ -125,11 +171,98 @@ async fn a_second_signal_gives_the_task_back_which_costs_no_attempt() {
     daemon.signal(Signal::TERM);
     daemon.hear("starting no more agents", 1).await;
     daemon.signal(Signal::TERM);
+    let told = Instant::now();
     assert_eq!(daemon.ended().await, Some(0));
+    println!("ended {:?} after the second signal", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(20));
     until_dead(&house.processes(None), 10);
     let task = task(&house, &id).await;
     assert_eq!(task["state"]["state"], "pending", "{task}");
     assert_eq!(task["attempts"][0]["end"]["end"], "released", "{task}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_has_a_limit_and_what_still_runs_then_goes_back_to_the_queue() {
+    let house = House::new().await;
+    let limit = ["--config", "drain_timeout_seconds=0.5"];
+    let mut daemon = Daemon::start_with(&house, &limit, &[]).await;
+    let id = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    daemon.signal(Signal::TERM);
+    daemon.hear("agents still run; stopping them", 1).await;
+    assert_eq!(daemon.ended().await, Some(0));
+    let task = task(&house, &id).await;
+    assert_eq!(task["state"]["state"], "pending", "{task}");
+    assert_eq!(task["attempts"][0]["end"]["end"], "released", "{task}");
+}
+
+/// Its server stands still, so that nothing polite reaches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_second_signal_the_daemon_is_gone_even_if_an_agent_hears_nothing() {
+    let house = House::new().await;
+    let mut daemon = Daemon::start(&house).await;
+    let id = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    let all = house.processes(daemon.child.id());
+    let is_server = |pid: &&Pid| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap();
+        String::from_utf8_lossy(&line).contains("opencode\0serve")
+    };
+    let servers: Vec<&Pid> = all.iter().filter(is_server).collect();
+    assert!(!servers.is_empty());
+    for server in servers {
+        kill_process(*server, Signal::STOP).unwrap();
+    }
+    daemon.signal(Signal::TERM);
+    daemon.hear("starting no more agents", 1).await;
+    daemon.signal(Signal::TERM);
+    let told = Instant::now();
+    assert_eq!(daemon.ended().await, Some(0));
+    println!("ended {:?} after the second signal", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(30), "{:?}", told.elapsed());
+    until_dead(&all, 20);
+    let task = task(&house, &id).await;
+    assert_ne!(task["state"]["state"], "settled", "{task}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_agent_can_speak_to_the_service_manager() {
+    let house = House::new().await;
+    let path = house.place("service").join("notify");
+    let _socket = UnixDatagram::bind(&path).unwrap();
+    let told = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "60000000")];
+    let mut daemon = Daemon::start_with(&house, &[], &told).await;
+    let script = "MODEL: bash env > seen.txt\nMODEL: say done";
+    let id = enqueue(&house, 1, script).await;
+    daemon.hear("completed", 1).await;
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().await, Some(0));
+    assert_eq!(outcome(&task(&house, &id).await), "completed");
+    let worktree = house.directory().join("worktrees").join(reference(1).stem());
+    let seen = std::fs::read_to_string(worktree.join("seen.txt")).unwrap();
+    assert!(seen.contains("PATH="), "{seen}");
+    assert!(!seen.contains("NOTIFY_SOCKET") && !seen.contains("WATCHDOG"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_daemon_begins_nothing_until_it_is_resumed() {
+    let house = House::new().await;
+    let mut daemon = Daemon::start(&house).await;
+    let running = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    house.model.wait_for_in_flight(1).await;
+    let paused = house.run(&["queue", "pause", "--reason", "lunch"]).await;
+    assert_eq!(paused.code, Some(0), "{paused:?}");
+    let waiting = enqueue(&house, 2, "MODEL: say done").await;
+    house.model.open("go");
+    daemon.hear("completed", 1).await;
+    assert_eq!(outcome(&task(&house, &running).await), "completed");
+    assert_eq!(task(&house, &waiting).await["state"]["state"], "pending");
+    let resumed = house.run(&["queue", "resume"]).await;
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    daemon.hear("completed", 1).await;
+    assert_eq!(outcome(&task(&house, &waiting).await), "completed");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().await, Some(0));
 }
 
 /// Stops the daemon that was started in the background, however the test ends.
@@ -163,7 +296,8 @@ async fn the_daemon_is_started_once_shown_and_stopped() {
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
     let status = house.run(&["queue-daemon", "status", "--json"]).await;
     assert_eq!(status.code, Some(1), "{status:?}");
-    assert_eq!(status.stdout.trim(), r#"{"daemon":"not running","pid":null}"#);
+    let told: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((&told["daemon"], &told["pid"]), (&"not running".into(), &Value::Null), "{told}");
     let logs = house.run(&["queue-daemon", "logs"]).await;
     assert!(logs.stdout.contains("carries out what is queued"), "{logs:?}");
     assert!(logs.stdout.contains("has ended"), "{logs:?}");

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::house::{House, Ran, finish, issue};
 
 /// Takes the lowest free one of six locks for as long as it is at work, and writes down which.
-const CANARY: &str = "for k in 1 2 3 4 5 6; do exec 9>\"$CANARIES/$k\"; flock -n 9 && break; done; \
+pub(super) const CANARY: &str = "for k in 1 2 3 4 5 6; do exec 9>\"$CANARIES/$k\"; flock -n 9 && break; done; \
                       echo $k >> \"$CANARIES/seen\"; sleep 0.3";
 
 fn at_once(house: &House, arguments: &[&str]) -> JoinSet<Ran> {
@@ -25,7 +25,7 @@ fn at_once(house: &House, arguments: &[&str]) -> JoinSet<Ran> {
     commands
 }
 
-fn seen(canaries: &Path) -> Vec<u32> {
+pub(super) fn seen(canaries: &Path) -> Vec<u32> {
     let seen = fs::read_to_string(canaries.join("seen")).unwrap();
     seen.lines().map(|line| line.parse().unwrap()).collect()
 }

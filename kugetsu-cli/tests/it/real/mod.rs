@@ -3,10 +3,12 @@
 mod attribution;
 mod daemon;
 mod death;
+mod faults;
 mod hostile;
 mod house;
 mod job;
 mod limit;
+mod logs;
 mod mcp;
 mod pm;
 mod telegram;

@@ -214,7 +214,7 @@ async fn whatever_a_pm_starts_creates_no_more_than_the_pm_may() {
     }}});
     let mut command = house.kugetsu(&["queue-daemon", "run"]);
     command.env("OPENCODE_CONFIG_CONTENT", settings.to_string());
-    let daemon = Daemon::of(command.spawn().unwrap()).await;
+    let daemon = Daemon::spawn(command).await;
     let asked = house.run(&["delegate", "MODEL: gate go\nMODEL: say done"]).await;
     let pm = asked.stdout.trim().to_owned();
     until_there(&out.join("asked")).await;

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::daemon::{Daemon, enqueue};
-use super::house::House;
+use super::house::{House, finish, issue};
 
 const TOKEN: &str = "123456:AAhunter2-secret";
 const FRIEND: i64 = 42;
@@ -168,4 +168,24 @@ async fn six_tasks_are_told_in_order_and_once_while_another_sink_is_dead() {
     let log = house.run(&["queue-daemon", "logs"]).await.stdout;
     assert!(log.contains("a sink is down, its notices wait: dead could not run"), "{log}");
     assert!(log.contains("the variable NOBODY is not set"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sinks_secret_is_in_no_agents_environment_and_masked_wherever_an_agent_says_it() {
+    let house = House::new().await;
+    // Not by its name: nothing in it tells that it is a secret.
+    let sink = "[notify.phone]\nkind = \"telegram\"\ntoken_env = \"PHONE\"\nchats = [1]\n";
+    configure(&house, sink);
+    let script = format!("MODEL: bash env > seen ;; bash echo {TOKEN} ;; say it is {TOKEN}");
+    let mut start = house.kugetsu(&["start", &issue(1), &script]);
+    let ran = finish(start.env("PHONE", TOKEN).env("PLAIN", "to be seen").spawn().unwrap()).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let worktree = house.directory().join("worktrees/git.example-acme-widgets-1");
+    let seen = fs::read_to_string(worktree.join("seen")).unwrap();
+    assert!(seen.contains("PLAIN=to be seen"), "{seen}");
+    assert!(!seen.contains("hunter2"), "{seen}");
+    assert!(!ran.stdout.contains("hunter2"), "{ran:?}");
+    let listed = house.run(&["notify", "list", "--all"]).await;
+    assert!(listed.stdout.contains("complete. it is "), "{listed:?}");
+    assert!(!listed.stdout.contains("hunter2"), "{listed:?}");
 }

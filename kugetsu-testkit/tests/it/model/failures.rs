@@ -47,6 +47,19 @@ async fn failures_happen_again_in_the_next_turn() {
 }
 
 #[tokio::test]
+async fn a_failure_until_a_gate_is_open_happens_in_each_turn_and_then_no_more() {
+    let model = ScriptedModel::start().await.unwrap();
+    let script = "MODEL: until paid ;; http 429 9 3600 ;; say ok";
+    let mut caller = Caller::new(&model, "s", script);
+    for _ in 0..2 {
+        assert_eq!(caller.send(true).await.unwrap().status(), 429);
+        caller.say(script);
+    }
+    model.open("paid");
+    assert_eq!(caller.ask().await.text, "ok");
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_a_silent_model_is_noticed() {
     let model = ScriptedModel::start().await.unwrap();
     let caller = Caller::new(&model, "s", "MODEL: hang");

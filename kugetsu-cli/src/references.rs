@@ -1,6 +1,6 @@
 //! References to issues in free text.
 
-use kugetsu_core::IssueRef;
+use kugetsu_core::{IssueRef, Request};
 
 /// What a text names.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -12,6 +12,27 @@ pub(crate) struct Mentioned {
 }
 
 impl Mentioned {
+    /// Whether it names an issue, and none of them in full.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.issues.is_empty() && !self.partial.is_empty()
+    }
+
+    /// For whom the message is that names all this: for the agent of the one issue that it names in
+    /// full, or else for the PM, who is told what is missing.
+    pub(crate) fn request(&self, message: String) -> Request {
+        match self.issues.as_slice() {
+            [issue] => Request::dev(issue.clone(), message),
+            [] if self.is_incomplete() => Request::pm(format!(
+                "{message}\n\n(Note of kugetsu's: the message names {} without saying in full which \
+                 repository is meant. A full reference is host/owner/repo#7, or owner/repo#7 on the \
+                 default server. If it is not plain from what is open, start nothing and say what is \
+                 missing.)",
+                self.partial.join(", ")
+            )),
+            _ => Request::pm(message),
+        }
+    }
+
     /// The numbers of the partial references.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.partial.iter().filter_map(|text| text.rsplit('#').next()?.parse().ok())

@@ -44,28 +44,13 @@ pub(super) async fn delegate(args: Delegate, setup: &Setup) -> Result<(), CliErr
 /// To whom the message goes.
 async fn addressed(message: String, setup: &Setup) -> Result<Request, CliError> {
     let found = mentioned(&message, setup.settings()?.default_server());
-    if let [issue] = found.issues.as_slice() {
-        return Ok(Request::dev(issue.clone(), message));
+    if found.is_incomplete()
+        && setup.screen().can_ask()
+        && let Some(issue) = chosen(&found, setup).await?
+    {
+        return Ok(Request::dev(issue, message));
     }
-    if found.issues.is_empty() && !found.partial.is_empty() {
-        if setup.screen().can_ask()
-            && let Some(issue) = chosen(&found, setup).await?
-        {
-            return Ok(Request::dev(issue, message));
-        }
-        return Ok(Request::pm(with_what_is_missing(&message, &found)));
-    }
-    Ok(Request::pm(message))
-}
-
-/// The message, and beside it what kugetsu could not make out.
-fn with_what_is_missing(message: &str, found: &Mentioned) -> String {
-    let names = found.partial.join(", ");
-    format!(
-        "{message}\n\n(Note of kugetsu's: the message names {names} without saying in full which \
-         repository is meant. A full reference is host/owner/repo#7, or owner/repo#7 on the default \
-         server. If it is not plain from what is open, start nothing and say what is missing.)"
-    )
+    Ok(found.request(message))
 }
 
 /// The issue that a person picks among those that have been worked on; `None` leaves it to the PM.

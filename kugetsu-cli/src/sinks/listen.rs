@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::chat::asked;
 use super::words;
+use crate::references::mentioned;
 use crate::settings::{Sink, Target};
 
 /// How long one request for messages waits for some.
@@ -29,6 +30,7 @@ pub(crate) struct Listener {
     allowed: BTreeSet<ChatId>,
     engine: Engine,
     memos: Arc<dyn MemoStore>,
+    default_server: Option<String>,
 }
 
 impl Listener {
@@ -38,12 +40,14 @@ impl Listener {
         bot: Bot,
         engine: Engine,
         memos: Arc<dyn MemoStore>,
+        default_server: Option<&str>,
     ) -> Option<Self> {
         let Target::Telegram { chats, .. } = &sink.target else { return None };
         // Groups have negative numbers, and are told things only.
         let allowed: BTreeSet<_> = chats.iter().copied().filter(|chat| chat.0 > 0).collect();
         let name = sink.name.clone();
-        (!allowed.is_empty()).then_some(Self { name, bot, allowed, engine, memos })
+        let default_server = default_server.map(str::to_owned);
+        (!allowed.is_empty()).then_some(Self { name, bot, allowed, engine, memos, default_server })
     }
 
     /// Carries out what is asked until `stop`, and says what goes wrong.
@@ -113,7 +117,14 @@ impl Listener {
                 words::queue(&open)
             }
             Command::Delegate(text) | Command::Plain(text) => {
-                match self.delegate(update, asked.chat, text).await {
+                let text = text.replace('\0', "");
+                let request = match asked.command {
+                    Command::Delegate(_) => {
+                        mentioned(&text, self.default_server.as_deref()).request(text)
+                    }
+                    _ => Request::pm(text),
+                };
+                match self.delegate(update, asked.chat, request).await {
                     Ok(task) => words::queued(task),
                     Err(error) if error.retry().is_possible() => return Err(error.to_string()),
                     Err(error) => format!("This could not be queued: {error}"),
@@ -132,16 +143,16 @@ impl Listener {
         self.engine.queue().store().list(&TaskQuery::open()).await
     }
 
-    /// Has the PM do it, once, and the chat be told the outcome.
+    /// Has it done, once, and the chat be told the outcome.
     async fn delegate(
         &self,
         update: &Update,
         chat: ChatId,
-        text: &str,
+        request: Request,
     ) -> Result<TaskId, QueueError> {
         let queue = self.engine.queue();
         let key = format!("telegram-{}-{}", self.name, update.id);
-        let task = queue.keyed_task(&key, Request::pm(text.replace('\0', "")));
+        let task = queue.keyed_task(&key, request);
         let memo = asked(&self.name, task.id);
         self.memos.set_memo(&memo, Some(&chat.to_string())).await?;
         if let Queued::Already(stored) = queue.enqueue(&task).await?

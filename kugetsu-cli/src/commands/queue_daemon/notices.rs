@@ -52,8 +52,9 @@ impl Notices {
             delivery.begin().await?;
             notices.deliver(delivery, &say);
             let memos = Arc::clone(&stores.memos);
-            let listener =
-                opened.bot.and_then(|bot| Listener::new(sink, bot, engine.clone(), memos));
+            let listener = opened.bot.and_then(|bot| {
+                Listener::new(sink, bot, engine.clone(), memos, settings.default_server())
+            });
             if let Some(listener) = listener {
                 let (stop, say) = (notices.stop.clone(), Arc::clone(&say));
                 notices.running.spawn(async move { listener.run(stop, |line| say(line)).await });

@@ -68,10 +68,13 @@ async fn a_stranger_gets_nothing_and_an_allowed_chat_delegates_and_gets_the_outc
     api.until(|sent, _| sent.len() == 2).await;
     api.write(FRIEND, "MODEL: say Just talking.");
     api.until(|sent, _| sent.len() == 4).await;
+    // Who names an issue in full has its own agent do it.
+    api.write(FRIEND, &format!("/delegate {}: mend it\nMODEL: say Mended.", issue(1)));
+    api.until(|sent, _| sent.len() == 6).await;
     api.write(FRIEND, "/status");
     api.write(FRIEND, "/queue");
     api.write(FRIEND, "/help");
-    api.until(|sent, _| sent.len() == 7).await;
+    api.until(|sent, _| sent.len() == 9).await;
     let sent = api.sent();
     assert!(sent.iter().all(|sent| sent.chat == FRIEND), "{sent:?}");
     let begins = |index: usize, text: &str| {
@@ -81,9 +84,11 @@ async fn a_stranger_gets_nothing_and_an_allowed_chat_delegates_and_gets_the_outc
     begins(1, "A request to the PM complete. The plan stands.");
     begins(2, "Queued as task ");
     begins(3, "A request to the PM complete. Just talking.");
-    begins(4, "0 at work, 0 waiting.");
-    begins(5, "Nothing waits.");
-    begins(6, "/status");
+    begins(4, "Queued as task ");
+    begins(5, &format!("{} complete. Mended.", issue(1)));
+    begins(6, "0 at work, 0 waiting.");
+    begins(7, "Nothing waits.");
+    begins(8, "/status");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended().await, Some(0));
     let tasks = house.run(&["queue", "list", "--json"]).await.stdout;

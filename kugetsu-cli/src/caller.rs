@@ -83,20 +83,18 @@ impl Caller {
             Need::Reader => Ok(()),
             Need::Pm if self == Self::Pm => Ok(()),
             Need::Pm => Err(self.refused(
-                &name(command),
+                &run(command),
                 "say in your answer what else should be done; whoever has asked you decides",
             )),
-            Need::Detached if self == Self::Pm => {
-                Err(self
-                    .refused(&format!("{} without `--detach`", name(command)), "add `--detach`"))
-            }
-            Need::Person { instead } => Err(self.refused(&name(command), instead)),
-            Need::Detached => Err(self.refused(&name(command), "work on your own issue only")),
+            Need::Detached if self == Self::Pm => Err(self
+                .refused(&format!("run {} without `--detach`", name(command)), "add `--detach`")),
+            Need::Person { instead } => Err(self.refused(&run(command), instead)),
+            Need::Detached => Err(self.refused(&run(command), "work on your own issue only")),
         }
     }
 
     fn refused(self, what: &str, instead: &str) -> CliError {
-        CliError::failed(format!("{self} may not run {what}")).hint(instead)
+        CliError::failed(format!("{self} may not {what}")).hint(instead)
     }
 
     /// Queues a new task in this caller's name. What the PM's agent asks for counts against what the
@@ -109,9 +107,9 @@ impl Caller {
     ) -> Result<Queued, CliError> {
         match self {
             Self::Person => Ok(queue.enqueue(task).await?),
-            Self::Dev => Err(self.refused("what creates a task", "say it in your answer")),
+            Self::Dev => Err(self.refused("create tasks", "say it in your answer")),
             Self::Pm if task.request.role() == Role::Pm => {
-                Err(self.refused("what gives the PM a task", "do it yourself, in this turn"))
+                Err(self.refused("give the PM a task", "do it yourself, in this turn"))
             }
             Self::Pm => {
                 let open = queue.store().list(&TaskQuery::open()).await?;
@@ -205,6 +203,10 @@ fn turn(turn: &Turn) -> Need {
         return Need::Person { instead: "give the message itself instead of `--message-file`" };
     }
     if turn.detach { Need::Pm } else { Need::Detached }
+}
+
+fn run(command: &Command) -> String {
+    format!("run {}", name(command))
 }
 
 /// The command as it is typed.

@@ -5,7 +5,8 @@
 //! they descend, so that a child without its environment is known all the same.
 
 use std::fmt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use kugetsu_core::{QueueError, Queued, Role, Task, TaskQuery, TaskQueue};
 use kugetsu_opencode::label;
@@ -48,14 +49,14 @@ impl Caller {
         let inherited = around.variable(label::VARIABLE).map(|text| text.to_string_lossy().into());
         let above = if around.is_of_process { label::of_ancestors() } else { Vec::new() };
         let labels: Vec<String> = inherited.into_iter().chain(above).collect();
-        Self::of_labels(&labels, &real(paths.root()))
+        Self::of_labels(&labels, |of| is_one_directory(of, paths.root()))
     }
 
-    fn of_labels(labels: &[String], root: &Path) -> Result<Self, CliError> {
+    fn of_labels(labels: &[String], is_ours: impl Fn(&Path) -> bool) -> Result<Self, CliError> {
         let read = |label: &String| {
             let (role, of) = label.split_once(':')?;
             let caller = if role == "pm" { Self::Pm } else { Self::Dev };
-            Some((caller, Path::new(of) == root))
+            Some((caller, is_ours(Path::new(of))))
         };
         let read: Vec<(Self, bool)> = labels.iter().filter_map(read).collect();
         // Of those that an agent may have made up itself none can make it less than it is.
@@ -83,20 +84,18 @@ impl Caller {
             Need::Reader => Ok(()),
             Need::Pm if self == Self::Pm => Ok(()),
             Need::Pm => Err(self.refused(
-                &name(command),
+                &run(command),
                 "say in your answer what else should be done; whoever has asked you decides",
             )),
-            Need::Detached if self == Self::Pm => {
-                Err(self
-                    .refused(&format!("{} without `--detach`", name(command)), "add `--detach`"))
-            }
-            Need::Person { instead } => Err(self.refused(&name(command), instead)),
-            Need::Detached => Err(self.refused(&name(command), "work on your own issue only")),
+            Need::Detached if self == Self::Pm => Err(self
+                .refused(&format!("run {} without `--detach`", name(command)), "add `--detach`")),
+            Need::Person { instead } => Err(self.refused(&run(command), instead)),
+            Need::Detached => Err(self.refused(&run(command), "work on your own issue only")),
         }
     }
 
     fn refused(self, what: &str, instead: &str) -> CliError {
-        CliError::failed(format!("{self} may not run {what}")).hint(instead)
+        CliError::failed(format!("{self} may not {what}")).hint(instead)
     }
 
     /// Queues a new task in this caller's name. What the PM's agent asks for counts against what the
@@ -109,9 +108,9 @@ impl Caller {
     ) -> Result<Queued, CliError> {
         match self {
             Self::Person => Ok(queue.enqueue(task).await?),
-            Self::Dev => Err(self.refused("what creates a task", "say it in your answer")),
+            Self::Dev => Err(self.refused("create tasks", "say it in your answer")),
             Self::Pm if task.request.role() == Role::Pm => {
-                Err(self.refused("what gives the PM a task", "do it yourself, in this turn"))
+                Err(self.refused("give the PM a task", "do it yourself, in this turn"))
             }
             Self::Pm => {
                 let open = queue.store().list(&TaskQuery::open()).await?;
@@ -137,8 +136,14 @@ impl Caller {
     }
 }
 
-fn real(root: &Path) -> std::path::PathBuf {
+fn real(root: &Path) -> PathBuf {
     root.canonicalize().unwrap_or_else(|_| root.to_owned())
+}
+
+/// Whether both name one directory, by whatever path or mount.
+fn is_one_directory(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| path.metadata().ok().map(|about| (about.dev(), about.ino()));
+    real(one) == real(other) || id(one).is_some_and(|one| id(other) == Some(one))
 }
 
 /// Whom a command is for.
@@ -205,6 +210,10 @@ fn turn(turn: &Turn) -> Need {
         return Need::Person { instead: "give the message itself instead of `--message-file`" };
     }
     if turn.detach { Need::Pm } else { Need::Detached }
+}
+
+fn run(command: &Command) -> String {
+    format!("run {}", name(command))
 }
 
 /// The command as it is typed.
@@ -304,11 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_itself_by_whatever_name() {
+        let home = tempfile::tempdir().unwrap();
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(home.path(), &link).unwrap();
+        assert!(is_one_directory(home.path(), &link));
+        let around = Path::new("/proc/self/root").join(home.path().strip_prefix("/").unwrap());
+        assert!(is_one_directory(home.path(), &around));
+        assert!(!is_one_directory(home.path(), Path::new("/")));
+    }
+
+    #[test]
     fn a_caller_is_the_least_that_any_label_of_ours_says() {
-        let root = Path::new("/k");
         let of = |labels: &[&str]| {
             let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
-            Caller::of_labels(&labels, root).ok()
+            Caller::of_labels(&labels, |root| root == Path::new("/k")).ok()
         };
         assert_eq!(of(&[]), Some(Caller::Person));
         assert_eq!(of(&["pm:/k"]), Some(Caller::Pm));

@@ -2,10 +2,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
+
+use crate::random;
 
 /// The runner's own directory.
 #[derive(Debug, Clone)]
@@ -48,12 +50,16 @@ impl State {
         let directory = self.0.join("bin");
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         let link = directory.join(crate::shell::NAME);
-        if fs::read_link(&link).is_ok_and(|target| target == program) {
+        if is_one_file(&link, program)? {
             return Ok(link);
         }
-        let unseen = directory.join(format!("{}.{}", crate::shell::NAME, std::process::id()));
-        let _ = fs::remove_file(&unseen);
-        std::os::unix::fs::symlink(program, &unseen)?;
+        let name = format!("{}.{}", crate::shell::NAME, random::hex::<8>()?);
+        let unseen = directory.join(name);
+        // opencode takes another shell if this one is missing, so it has to outlive the program's
+        // own file. Not every file can be linked so.
+        if fs::hard_link(program, &unseen).is_err() {
+            std::os::unix::fs::symlink(program, &unseen)?;
+        }
         fs::rename(unseen, &link)?;
         Ok(link)
     }
@@ -83,6 +89,12 @@ impl State {
         // Whoever had the lock before may have done it.
         Ok(was_opened().map(|_| opening))
     }
+}
+
+fn is_one_file(link: &Path, program: &Path) -> io::Result<bool> {
+    let program = fs::metadata(program)?;
+    let same = |link: fs::Metadata| (link.dev(), link.ino()) == (program.dev(), program.ino());
+    Ok(fs::metadata(link).is_ok_and(same))
 }
 
 /// The right to be the first; given up when dropped.

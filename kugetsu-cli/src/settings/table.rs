@@ -146,7 +146,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ("pm_task_allowance", "KUGETSU_PM_TASK_ALLOWANCE"),
         Kind::Count { least: 0, most: 1000 },
         Some("20"),
-        "How many tasks the PM may create for one message. Read from the files, for it.",
+        "How many tasks the PM may create for one message. Set it in a file: the environment has no say in it.",
     ),
     setting(
         ("log_retention_days", "KUGETSU_LOG_RETENTION_DAYS"),

@@ -12,7 +12,18 @@ fn help_names_every_command_and_exit_code() {
 fn each_command_has_help() {
     let desk = desk();
     let commands = ["init", "start", "continue", "stop", "list", "status", "slots", "destroy"];
-    let others = ["prune", "config", "demo", "completions", "queue", "queue-daemon", "why", "logs"];
+    let others = [
+        "prune",
+        "config",
+        "demo",
+        "completions",
+        "queue",
+        "queue-daemon",
+        "why",
+        "logs",
+        "delegate",
+        "mcp",
+    ];
     let lines: Vec<[&str; 2]> =
         commands.iter().chain(&others).map(|command| [*command, "-h"]).collect();
     let lines: Vec<&[&str]> = lines.iter().map(<[&str; 2]>::as_slice).collect();

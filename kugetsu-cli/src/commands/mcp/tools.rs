@@ -19,8 +19,8 @@ use crate::setup::ForTools;
 /// How many lines of a log are shown, unless said.
 const LINES: usize = 100;
 
-/// How long the end of an agent that is stopped is waited for.
-const STOP: Duration = Duration::from_secs(30);
+/// How long the end of an agent that is stopped is waited for: less than opencode waits for a tool.
+const STOP: Duration = Duration::from_secs(20);
 
 const HINTS: &str = "kugetsu runs coding agents on issues, each in its own worktree and session. \
      `start` and `continue` queue work and return at once with the task's id; `why` says what it \

@@ -92,9 +92,9 @@ async fn an_agent_has_the_commands_as_tools() {
     let queued = json!({ "issue": issue(1), "message": "do it", "after": "1h", "key": "once" });
     let queued = talk.call("start", queued).await;
     let id = queued["structuredContent"]["task"].as_str().unwrap().to_owned();
-    let found = talk.call("task", json!({ "task": &id[..13] })).await;
-    assert_eq!(found["structuredContent"]["request"]["message"], "do it", "{found}");
-    assert_eq!(found["structuredContent"]["asked_by"], Value::Null, "{found}");
+    let shown = talk.call("task", json!({ "task": &id[..13] })).await;
+    assert_eq!(shown["structuredContent"]["request"]["message"], "do it", "{shown}");
+    assert_eq!(shown["structuredContent"]["asked_by"], Value::Null, "{shown}");
     let queue = talk.call("queue", json!({})).await;
     assert_eq!(queue["structuredContent"]["tasks"][0]["id"], *id, "{queue}");
     let why = talk.call("why", json!({ "what": issue(1) })).await;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kugetsu_testkit::model::Role;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::daemon::{Daemon, outcome, task};
@@ -283,5 +283,26 @@ async fn a_pm_at_work_is_stopped() {
     assert!(waited.stderr.contains("was cancelled"), "{waited:?}");
     let again = house.run(&["delegate", "--wait", "MODEL: say still here"]).await;
     assert_eq!(again.stdout, "still here\n", "{again:?}");
+
+    // Whoever stops waiting stops nothing else.
+    let waiting = house.kugetsu(&["delegate", "--wait", "MODEL: gate go\nMODEL: say at last"]);
+    let waiting = { waiting }.spawn().unwrap();
+    house.model.wait_for_in_flight(1).await;
+    let pid = i32::try_from(waiting.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    let waited = finish(waiting).await;
+    assert_eq!(waited.code, Some(130), "{waited:?}");
+    let goes_on = queue(&house).await.pop().unwrap();
+    assert_eq!(outcome(&goes_on), "none", "{goes_on}");
+    house.model.open("go");
+
+    // Its session is replaced beside a daemon that goes on.
+    while house.run(&["destroy", "--pm-agent", "-y"]).await.code != Some(0) {}
+    let made = house.run(&["init"]).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let anew = house.run(&["delegate", "--wait", "MODEL: say anew"]).await;
+    assert_eq!(anew.stdout, "anew\n", "{anew:?}");
+    let tasks = queue(&house).await;
+    assert!(tasks.iter().any(|task| task["state"].to_string().contains("at last")), "{tasks:?}");
     end(daemon).await;
 }

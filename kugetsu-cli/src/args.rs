@@ -140,6 +140,25 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// The message, if it is a word that can only be a mistyped option.
+    pub(crate) fn option_for_a_message(&self) -> Option<&str> {
+        let message = match self {
+            Self::Start(args) => args.message.as_deref(),
+            Self::Continue(args) => args.message.as_deref(),
+            Self::Delegate(args) => args.message.as_deref(),
+            Self::Queue(Queue::Enqueue(args)) => Some(args.message.as_str()),
+            _ => None,
+        }?;
+        let is_option = message.len() > 2
+            && message.starts_with("--")
+            && message
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'=' | b'_'));
+        is_option.then_some(message)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Replace the base and PM sessions; settings, env files, repositories and worktrees stay

@@ -98,6 +98,10 @@ impl CliRunner {
             Ok(cli) => cli,
             Err(error) => return refuse(&mut around, &error, json),
         };
+        let is_meant = words.iter().any(|word| word == "--");
+        if let (false, Some(option)) = (is_meant, cli.command.option_for_a_message()) {
+            return refuse(&mut around, &no_such_option(option), json);
+        }
         let debug = cli.global.debug;
         let screen = Screen::new(&mut around, cli.global.json, cli.global.color);
         let setup = Setup::new(self.registry, Arc::new(screen), around, cli.global);
@@ -128,6 +132,14 @@ impl fmt::Debug for CliRunner {
             .field("worktrees", &self.registry.worktrees.keys())
             .finish()
     }
+}
+
+/// A message may begin with a hyphen, but one that is a single word is a mistyped option.
+fn no_such_option(option: &str) -> clap::Error {
+    let text = format!(
+        "unexpected argument '{option}' found\n\n  tip: if it is the message, put `--` before it\n"
+    );
+    clap::Error::raw(clap::error::ErrorKind::UnknownArgument, text)
 }
 
 /// Help and the version are answers; all else that clap has to say is a mistake in the command line.

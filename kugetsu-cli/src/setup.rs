@@ -39,6 +39,7 @@ pub(crate) struct Setup {
     screen: Arc<Screen>,
     around: Surroundings,
     global: Global,
+    paths: OnceLock<Paths>,
     place: OnceLock<Place>,
     stores: OnceCell<Stores>,
     slots: OnceLock<Arc<FileSlots>>,
@@ -63,6 +64,7 @@ impl Setup {
             screen,
             around,
             global,
+            paths: OnceLock::new(),
             place: OnceLock::new(),
             stores: OnceCell::new(),
             slots: OnceLock::new(),
@@ -117,14 +119,19 @@ impl Setup {
         if let Some(place) = self.place.get() {
             return Ok(place);
         }
-        let paths = Paths::find(&self.around)?;
+        let paths = self.paths()?.clone();
         let settings = Settings::read(&paths, &self.around, &self.global.config)?;
         let variables = Arc::new(self.around.variables.clone());
         Ok(self.place.get_or_init(|| Place { paths, settings, variables }))
     }
 
+    /// Where everything is, which needs no setting: what is stopped is stopped with wrong ones, too.
     pub(crate) fn paths(&self) -> Result<&Paths, CliError> {
-        Ok(&self.place()?.paths)
+        if let Some(paths) = self.paths.get() {
+            return Ok(paths);
+        }
+        let paths = Paths::find(&self.around)?;
+        Ok(self.paths.get_or_init(|| paths))
     }
 
     pub(crate) fn settings(&self) -> Result<&Settings, CliError> {

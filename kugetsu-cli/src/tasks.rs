@@ -1,4 +1,5 @@
-//! Tasks by the names that people give them: an id, or the beginning of one.
+//! Tasks by the names that people give them: an id, or its beginning or end. Ids of one minute begin
+//! alike, and end differently.
 
 use kugetsu_core::{Task, TaskId, TaskQuery, TaskQueue};
 
@@ -15,7 +16,7 @@ pub(crate) fn may_be_id(text: &str) -> bool {
     text.len() >= LEAST && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
-/// The task with this id, or the only one whose id begins so.
+/// The task with this id, or the only one whose id begins or ends so.
 pub(crate) async fn named(queue: &TaskQueue, text: &str) -> Result<Task, CliError> {
     if let Ok(id) = text.parse::<TaskId>() {
         return Ok(queue.load(id).await?);
@@ -27,7 +28,9 @@ pub(crate) async fn named(queue: &TaskQueue, text: &str) -> Result<Task, CliErro
     }
     let text = text.to_ascii_lowercase();
     let mut found = queue.store().list(&TaskQuery::all()).await?;
-    found.retain(|task| task.id.to_string().starts_with(&text));
+    found.retain(|task| {
+        task.id.to_string().starts_with(&text) || task.id.to_string().ends_with(&text)
+    });
     if found.len() > 1 {
         let mut lines: Vec<String> = found
             .iter()
@@ -37,11 +40,12 @@ pub(crate) async fn named(queue: &TaskQueue, text: &str) -> Result<Task, CliErro
         if found.len() > NAMED {
             lines.push(format!("\n  and {} more", found.len() - NAMED));
         }
-        let message = format!("{} tasks begin with {text}:{}", found.len(), lines.concat());
-        return Err(CliError::usage(message).hint("give more of it"));
+        let message = format!("{} tasks begin or end with {text}:{}", found.len(), lines.concat());
+        return Err(CliError::usage(message)
+            .hint("give more of it; ids end more differently than they begin"));
     }
     found.pop().ok_or_else(|| {
-        CliError::failed(format!("no task begins with {text}"))
+        CliError::failed(format!("no task begins or ends with {text}"))
             .hint("`kugetsu queue list` shows them all")
     })
 }

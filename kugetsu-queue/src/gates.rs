@@ -248,7 +248,11 @@ fn queued(seen: &Situation) -> Option<GateState> {
         Outcome::Cancelled => ("was cancelled".to_owned(), format!("`kugetsu queue retry {id}`")),
         _ => ("ended in an unknown way".to_owned(), ask.to_owned()),
     };
-    Some(closed(format!("nothing is queued; the last task, {id}, {ended}"), Some(*at), opens))
+    Some(closed(
+        format!("nothing is queued for it; the last task, {id}, {ended}"),
+        Some(*at),
+        opens,
+    ))
 }
 
 fn pause(seen: &Situation) -> Option<GateState> {

@@ -53,7 +53,12 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
             with_agents(setup, queue_daemon::run(detached, setup))
         }
         Command::QueueDaemon(QueueDaemon::Status) => small()?.block_on(queue_daemon::status(setup)),
-        Command::QueueDaemon(args) => queue_daemon::control(args, setup),
+        Command::QueueDaemon(args) => {
+            if let QueueDaemon::Start | QueueDaemon::Restart(_) = args {
+                small()?.block_on(setup.must_be_initialised())?;
+            }
+            queue_daemon::control(args, setup)
+        }
         Command::Logs(args) => small()?.block_on(logs::logs(args, setup)),
         Command::Stop(args) => small()?.block_on(stop::stop(args, setup)),
         Command::Init(args) => with_agents(setup, init::init(args, setup)),

@@ -7,6 +7,7 @@ use crate::errors::CliError;
 use crate::setup::Setup;
 
 pub(super) async fn status(setup: &Setup) -> Result<(), CliError> {
+    setup.settings()?;
     let word = word(setup).await?;
     let screen = setup.screen();
     if screen.json {

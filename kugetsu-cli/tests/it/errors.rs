@@ -19,6 +19,37 @@ fn an_agent_that_is_missing_is_told_with_exit_69() {
 }
 
 #[test]
+fn a_mistyped_option_is_never_taken_for_the_message() {
+    let desk = initialised();
+    for line in [
+        &["start", ISSUE, "--looks"][..],
+        &["continue", ISSUE, "--detatch"],
+        &["delegate", "--wiat=5m"],
+        &["queue", "enqueue", ISSUE, "--prio"],
+    ] {
+        let ran = desk.run(line);
+        assert_eq!(ran.code, 64, "{}", ran.shown());
+        assert!(ran.err.contains("unexpected argument '--"), "{}", ran.shown());
+    }
+    // Who means it says so, and no option has spaces in it.
+    desk.run(&["queue", "enqueue", ISSUE, "--", "--prio"]).done();
+    desk.run(&["queue", "enqueue", ISSUE, "--prio is what I mean"]).done();
+    let told = desk.run(&["queue", "list", "--json"]).done().json();
+    let messages = told["tasks"].as_array().unwrap().iter().map(|task| &task["request"]["message"]);
+    assert_eq!(messages.collect::<Vec<_>>(), ["--prio", "--prio is what I mean"]);
+}
+
+#[test]
+fn the_daemon_is_looked_after_whatever_is_wrong_with_the_settings() {
+    let desk = initialised();
+    std::fs::write(desk.kugetsu("config.toml"), "foo bar").unwrap();
+    let stopped = desk.run(&["queue-daemon", "stop"]).done();
+    assert_eq!(stopped.out, "The daemon does not run.\n");
+    assert_eq!(desk.run(&["queue-daemon", "logs"]).code, 0);
+    assert_eq!(desk.run(&["queue-daemon", "start"]).code, 78);
+}
+
+#[test]
 fn debug_shows_what_lies_below_an_error() {
     let desk = initialised();
     std::fs::write(desk.kugetsu("kugetsu.db"), "this is no database, but some text").unwrap();

@@ -106,6 +106,7 @@ fn a_task_is_shown_with_every_attempt() {
         None => line.to_owned(),
     });
     let known: Vec<String> = known.collect();
+    assert_eq!(desk.run(&["queue", "show", &id[id.len() - 12..]]).code, 0, "by the id's end");
     desk.assert("queue-show", &(known.join("\n") + "\n").replace(&id, "<task>"));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kugetsu_queue::{LogFile, WatchedStore};
 
 use super::Whose;
-use super::show::Page;
+use super::show::{self, Page};
 use crate::errors::CliError;
 use crate::setup::Setup;
 
@@ -41,6 +41,9 @@ pub(super) async fn follow(
                 Some(_) => page.last(None, screen)?,
             }
             shown = Some((log.clone(), page.read));
+        }
+        if !goes_on && shown.is_none() {
+            return Err(show::none(whose));
         }
         if !goes_on {
             return Ok(());

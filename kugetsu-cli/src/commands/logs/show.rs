@@ -14,9 +14,13 @@ use crate::setup::Setup;
 pub(super) fn show(whose: &Whose, lines: Option<usize>, setup: &Setup) -> Result<(), CliError> {
     match whose.logs(&setup.logs()?)?.first() {
         Some(log) => Page::open(log)?.last(lines, setup.screen()),
-        None => Err(CliError::failed(format!("there is no log of {whose}"))
-            .hint("`kugetsu logs` lists the last ones; old ones are deleted")),
+        None => Err(none(whose)),
     }
+}
+
+pub(super) fn none(whose: &Whose) -> CliError {
+    CliError::failed(format!("there is no log of {whose}"))
+        .hint("`kugetsu logs` lists the last ones; old ones are deleted")
 }
 
 /// A log that is being read, whole line by whole line.

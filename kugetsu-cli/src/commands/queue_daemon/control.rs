@@ -18,6 +18,9 @@ use crate::errors::{CliError, Kind};
 use crate::screen::time;
 use crate::setup::Setup;
 
+/// How long a daemon without agents needs to end, at most; a longer wait is told.
+const SOON: Duration = Duration::from_secs(2);
+
 /// How often a log is looked at that is followed.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -25,8 +28,11 @@ pub(in crate::commands) fn control(args: QueueDaemon, setup: &Setup) -> Result<(
     setup.must_be_made()?;
     match args {
         QueueDaemon::Start => start(setup),
-        QueueDaemon::Stop(args) => stop(&args, setup).map(drop),
-        QueueDaemon::Restart(args) => stop(&args, setup).and_then(|()| start(setup)),
+        QueueDaemon::Stop(args) => {
+            let was = stop(&args, setup)?;
+            told(setup, was.0, None, was.1)
+        }
+        QueueDaemon::Restart(args) => stop(&args, setup).and_then(|_| start(setup)),
         QueueDaemon::Install(args) => install::install(&args, setup),
         QueueDaemon::Logs { lines, follow } => logs(lines, follow, setup),
         QueueDaemon::Run { .. } | QueueDaemon::Status => {
@@ -80,19 +86,21 @@ fn start(setup: &Setup) -> Result<(), CliError> {
         .hint(format!("its log is {}", screen.path(&path))))
 }
 
-fn stop(args: &StopDaemon, setup: &Setup) -> Result<(), CliError> {
+/// Stops it, and returns what there is to tell of that: a word and a sentence.
+fn stop(args: &StopDaemon, setup: &Setup) -> Result<(&'static str, &'static str), CliError> {
+    const STOPPED: (&str, &str) = ("stopped", "The daemon is stopped");
     let paths = setup.paths()?;
     let told_io = |error: io::Error| CliError::io("stop the daemon", &error);
     let Some(pid) = lock::holder(paths)? else {
-        return told(setup, "not running", None, "The daemon does not run");
+        return Ok(("not running", "The daemon does not run"));
     };
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
-        return told(setup, "stopped", None, "The daemon is stopped");
+        return Ok(STOPPED);
     };
     // What the descriptor names held the lock before it was opened; it still does, so it is no
     // later process of the same number.
     if lock::holder(paths)? != Some(pid) {
-        return told(setup, "stopped", None, "The daemon is stopped");
+        return Ok(STOPPED);
     }
     let send = |signal| match pidfd_send_signal(&process, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -103,18 +111,27 @@ fn stop(args: &StopDaemon, setup: &Setup) -> Result<(), CliError> {
         // Another signal, since two of the same kind may come as one.
         send(Signal::INT)?;
     }
-    let limit = Timespec {
-        tv_sec: i64::try_from(args.within.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: args.within.subsec_nanos().into(),
+    let ends_within = |time: Duration| {
+        let limit = Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))
+            .map(|ended| ended > 0)
+            .map_err(|error| told_io(error.into()))
     };
-    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))
-        .map_err(|error| told_io(error.into()))?;
-    if ended == 0 {
+    let soon = args.within.min(SOON);
+    let mut has_ended = ends_within(soon)?;
+    if !has_ended && args.within > soon {
+        setup.screen().remark("Waiting for the running agents to end; `--now` stops them.");
+        has_ended = ends_within(args.within.saturating_sub(soon))?;
+    }
+    if !has_ended {
         let message = format!("the daemon waits for its agents, still after {:?}", args.within);
         return Err(CliError::new(Kind::Temporary, message)
             .hint("it starts no more agents; `--now` stops those that run"));
     }
-    told(setup, "stopped", None, "The daemon is stopped")
+    Ok(STOPPED)
 }
 
 /// Says whether the daemon runs, since when, and what holds the queue.

@@ -1,5 +1,6 @@
 //! The daemon, with the real opencode: what is queued is carried out, whatever happens to it.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -139,6 +140,16 @@ async fn the_daemon_and_starts_by_hand_are_never_more_than_three_together() {
     assert!(seen.iter().all(|canary| *canary <= 3), "{seen:?}");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended().await, Some(0));
+    let listed = house.run(&["notify", "list", "--json"]).await.stdout;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let told = listed["notices"].as_array().unwrap();
+    let keys: BTreeSet<_> = told.iter().map(|notice| notice["key"].as_str().unwrap()).collect();
+    assert_eq!((keys.len(), told.len()), (8 * 4, 8 * 4), "each once by its key");
+    for task in told.iter().map(|notice| &notice["task"]) {
+        let own = told.iter().filter(|notice| notice["task"] == *task);
+        let kinds: Vec<_> = own.map(|notice| notice["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["task_queued", "task_dequeued", "task_started", "task_completed"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! The doorbell: how a release, or new work, wakes whoever waits for it in another process.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -21,12 +21,22 @@ impl Bell {
         Self { path, ringer: OnceLock::new() }
     }
 
-    /// Makes the FIFO, if there is none.
+    /// Makes the FIFO, if there is none. A file in its place, which some tools make of a FIFO, is
+    /// replaced: it would answer for ever.
     pub(crate) fn hang(&self) -> io::Result<()> {
-        match mkfifoat(CWD, &self.path, Mode::RUSR | Mode::WUSR) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
+        let mode = Mode::RUSR | Mode::WUSR;
+        match mkfifoat(CWD, &self.path, mode) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
         }
+        if fs::symlink_metadata(&self.path)?.is_file() {
+            let mut next = self.path.clone().into_os_string();
+            next.push(format!(".{}", std::process::id()));
+            mkfifoat(CWD, &next, mode)?;
+            fs::rename(&next, &self.path)?;
+        }
+        Ok(())
     }
 
     /// Wakes whoever listens. Without a FIFO nobody has ever waited. A full one has not been heard
@@ -45,7 +55,7 @@ impl Bell {
     pub(crate) fn listen(&self) -> io::Result<Listener> {
         self.hang()?;
         let mut old = open(&self.path)?;
-        while old.read(&mut [0; 4096]).is_ok() {}
+        while matches!(old.read(&mut [0; 4096]), Ok(1..)) {}
         // With both ends open it needs nobody at the other one.
         let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(&self.path)?;
         Ok(Listener { fifo })
@@ -67,11 +77,39 @@ impl Listener {
     /// Forgets what was rung so far.
     pub(crate) fn silence(&self) {
         let mut heard = [0; 4096];
-        while self.fifo.try_read(&mut heard).is_ok() {}
+        while matches!(self.fifo.try_read(&mut heard), Ok(1..)) {}
     }
 }
 
 fn open(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Ok(file);
+    }
+    Err(io::Error::other(format!("{} is no FIFO; delete it", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_in_the_place_of_a_bell_is_replaced_and_nothing_else_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("bell");
+        fs::write(&path, "").unwrap();
+        // Whoever rings leaves it alone.
+        Bell::new(path.clone()).ring();
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        let listener = Bell::new(path.clone()).listen().unwrap();
+        Bell::new(path.clone()).ring();
+        listener.rung().await.unwrap();
+        listener.silence();
+        let directory = home.path().join("other");
+        fs::create_dir(&directory).unwrap();
+        assert!(Bell::new(directory.clone()).listen().is_err());
+        assert!(directory.is_dir());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+    }
 }

@@ -17,6 +17,9 @@ const PREFIX: &str = "notices/";
 /// How often a notice is brought in vain before its sink counts as down.
 const PATIENCE: u32 = 5;
 
+/// A sink that wants to be left alone for longer than this is told as down at once.
+const LONG: Duration = Duration::from_mins(1);
+
 /// The first pause after a failure, which doubles up to the longest one: while the sink counts as up,
 /// and while it counts as down.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -259,7 +262,7 @@ impl Delivery {
             };
             failures += 1;
             let retry = error.retry();
-            if !is_down && (failures >= PATIENCE || retry == Retry::Never) {
+            if !is_down && (failures >= PATIENCE || retry == Retry::Never || retry.wait() > LONG) {
                 (is_down, pause) = (true, PROBE.0);
                 news(SinkNews::Down { error });
             }

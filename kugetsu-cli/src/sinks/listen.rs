@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kugetsu_core::{MemoStore, QueueError, Queued, Request, StoreError, Task, TaskId, TaskQuery};
+use kugetsu_core::{
+    MemoStore, QueueError, Queued, Request, StoreError, Task, TaskId, TaskQuery, Timestamp,
+};
 use kugetsu_notify::{Asked, Bot, ChatId, Command, Update};
 use kugetsu_queue::Engine;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,13 @@ use crate::settings::{Sink, Target};
 
 /// How long one request for messages waits for some.
 const WAIT: Duration = Duration::from_secs(50);
+
+/// Telegram chooses any number for the next message when there was none for a week, so what was
+/// heard last says nothing after a little less.
+const WEEK: Duration = Duration::from_hours(6 * 24);
+
+/// A server that answers sooner than this, and with nothing, is asked again only after a pause.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
@@ -54,7 +63,14 @@ impl Listener {
     pub(crate) async fn run(&self, stop: CancellationToken, say: impl Fn(&str) + Send + Sync) {
         let (mut pause, mut is_deaf) = (PAUSE.0, false);
         loop {
+            let began = Instant::now();
             let heard = self.hear(&stop, &say).await;
+            if matches!(heard, Ok(0)) && began.elapsed() < BREATH {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(BREATH) => {}
+                }
+            }
             if stop.is_cancelled() {
                 return;
             }
@@ -78,24 +94,27 @@ impl Listener {
         }
     }
 
-    /// Carries out the next messages. Only the wait for them is given up when it is to stop: what is
+    /// Carries out the next messages, and returns how many there were. Only the wait for them is given up when it is to stop: what is
     /// half done would be answered twice.
     async fn hear(
         &self,
         stop: &CancellationToken,
         say: &(impl Fn(&str) + Send + Sync),
-    ) -> Result<(), String> {
+    ) -> Result<usize, String> {
         let memo = format!("telegram/{}", self.name);
         let told = |error: StoreError| error.to_string();
-        let last = self.memos.memo(&memo).await.map_err(told)?.and_then(|id| id.parse().ok());
+        let now = self.engine.queue().clock().now();
+        let last = self.memos.memo(&memo).await.map_err(told)?;
+        let last = last.as_deref().and_then(|text| heard_last(text, now));
         let updates = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return Ok(0),
             updates = self.bot.updates(last, WAIT) => updates.map_err(|error| error.to_string())?,
         };
+        let count = updates.len();
         for update in updates {
             if stop.is_cancelled() {
-                return Ok(());
+                return Ok(count);
             }
             if let Some(asked) = update.asked(&self.allowed) {
                 let answer = self.answer(&update, &asked).await?;
@@ -104,9 +123,10 @@ impl Listener {
                     say(&format!("trouble: {} could not answer: {error}", self.name));
                 }
             }
-            self.memos.set_memo(&memo, Some(&update.id.to_string())).await.map_err(told)?;
+            let heard = format!("{} {}", update.id, now.as_millis());
+            self.memos.set_memo(&memo, Some(&heard)).await.map_err(told)?;
         }
-        Ok(())
+        Ok(count)
     }
 
     async fn answer(&self, update: &Update, asked: &Asked) -> Result<String, String> {
@@ -162,5 +182,28 @@ impl Listener {
             self.memos.set_memo(&memo, None).await?;
         }
         Ok(task.id)
+    }
+}
+
+/// The number of the message that was heard last and when, as it is remembered; `None` if that is so
+/// long ago that it says nothing.
+fn heard_last(text: &str, now: Timestamp) -> Option<i64> {
+    let (id, at) = text.split_once(' ')?;
+    let at = Timestamp::from_millis(at.parse().ok()?);
+    (now.since(at) < WEEK).then(|| id.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_last_is_forgotten_after_a_week() {
+        let at = Timestamp::from_millis(1_767_225_600_000);
+        let text = format!("28 {}", at.as_millis());
+        assert_eq!(heard_last(&text, at.plus(WEEK / 2)), Some(28));
+        assert_eq!(heard_last(&text, at.plus(WEEK)), None);
+        assert_eq!(heard_last("28", at), None);
+        assert_eq!(heard_last("x y", at), None);
     }
 }

@@ -23,7 +23,7 @@ const BLOCKED: Duration = Duration::from_millis(100);
 const BREATH: Duration = Duration::from_millis(20);
 
 /// The first and the longest pause after a fault.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// The ways to end [`Engine::serve`].
 #[derive(Debug, Clone, Default)]
@@ -144,6 +144,7 @@ impl Engine {
                         tokio::select! {
                             () = self.line.clock.sleep_until(until) => {}
                             () = ended(shutdown) => {}
+                            _ = changes.changed() => {}
                         }
                     };
                     self.waiting(role, rest).await;

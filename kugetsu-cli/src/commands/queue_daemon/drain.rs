@@ -20,7 +20,7 @@ pub(super) const STOPPING: Duration = Duration::from_secs(8);
 /// it.
 pub(super) const GONE: Duration = Duration::from_secs(13);
 
-/// The first SIGTERM or SIGINT drains. The next one cancels, and so does the `limit`.
+/// The first SIGTERM, SIGINT or SIGHUP drains. The next one cancels, and so does the `limit`.
 pub(super) fn listen(
     shutdown: Shutdown,
     limit: Duration,
@@ -29,11 +29,14 @@ pub(super) fn listen(
     let listen = |kind| signal(kind).map_err(|error| CliError::io("listen for signals", &error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
+    // The terminal went away.
+    let mut hangup = listen(SignalKind::hangup())?;
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
         let mut told = async move || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
         };
         told().await;

@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::OFlags;
+
 /// The size at which a new file is begun.
 const MOST: u64 = 4 * 1024 * 1024;
 
@@ -51,9 +53,19 @@ fn old(path: &Path, number: u32) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The file, to be added to.
+/// The file, to be added to. A link is not followed, and nothing is waited for.
 pub(super) fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits());
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags.map_err(io::Error::other)?)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is no file"))
 }
 
 #[cfg(test)]

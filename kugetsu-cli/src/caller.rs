@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use kugetsu_core::{QueueError, Queued, Role, Task, TaskQuery, TaskQueue};
 use kugetsu_opencode::label;
 
-use crate::args::{Command, Config, Global, Notify, Queue, QueueDaemon, Turn, Watch};
+use crate::args::{
+    Command, Config, Doctor, Env, Global, Notify, Queue, QueueDaemon, Server, Turn, Watch,
+};
 use crate::errors::CliError;
 use crate::paths::Paths;
 use crate::surroundings::Surroundings;
@@ -172,6 +174,11 @@ fn need(command: &Command) -> Need {
         | Command::Logs(_)
         | Command::Config(Config::List)
         | Command::Completions { .. }
+        | Command::Help { .. }
+        | Command::Context(_)
+        | Command::Doctor(Doctor { fix: false, fix_permissions: false })
+        | Command::Env(Env::List | Env::Show { .. } | Env::Get { reveal: false, .. })
+        | Command::Server(Server::List | Server::Get { .. } | Server::Default { name: None })
         | Command::Mcp(_)
         | Command::Queue(Queue::List { .. } | Queue::Stats | Queue::Show { .. })
         | Command::Notify { what: None | Some(Notify::List { .. } | Notify::Sinks) }
@@ -183,7 +190,8 @@ fn need(command: &Command) -> Need {
         Command::Continue(args) => turn(&args.turn),
         // Of a task that somebody else has asked for `cancel` itself says no.
         Command::Queue(Queue::Enqueue(_) | Queue::Retry { .. } | Queue::Cancel { .. })
-        | Command::Stop(_) => Need::Pm,
+        | Command::Stop(_)
+        | Command::SetPr(_) => Need::Pm,
         Command::Delegate(_) => Need::Person {
             instead: "you are whom it would come back to: use `kugetsu start --detach <issue> <task>`",
         },
@@ -199,7 +207,13 @@ fn need(command: &Command) -> Need {
             | QueueDaemon::Install(_),
         )
         | Command::Destroy(_)
-        | Command::Prune(_) => Need::Person { instead: ASK },
+        | Command::Prune(_)
+        | Command::Doctor(_)
+        | Command::Env(_)
+        | Command::Server(_)
+        | Command::Store(_)
+        | Command::Import(_)
+        | Command::Man { .. } => Need::Person { instead: ASK },
         #[cfg(feature = "demo")]
         Command::Demo(_) => Need::Person { instead: ASK },
     }
@@ -227,6 +241,13 @@ fn name(command: &Command) -> String {
         Command::Watch(_) => "watch",
         Command::Destroy(_) => "destroy",
         Command::Prune(_) => "prune",
+        Command::SetPr(_) => "set-pr",
+        Command::Doctor(_) => "doctor --fix",
+        Command::Env(_) => "env",
+        Command::Server(_) => "server",
+        Command::Store(_) => "store",
+        Command::Import(_) => "import",
+        Command::Man { .. } => "man",
         Command::Queue(Queue::Enqueue(_)) => "queue enqueue",
         Command::Queue(Queue::Retry { .. }) => "queue retry",
         Command::Queue(Queue::Cancel { .. }) => "queue cancel",
@@ -274,6 +295,16 @@ mod tests {
             ("notify sinks", dev),
             ("queue-daemon status", dev),
             ("queue-daemon logs", dev),
+            ("help config", dev),
+            ("context a/b#1", dev),
+            ("doctor", dev),
+            ("env list", dev),
+            ("env show", dev),
+            ("env get A", dev),
+            ("server list", dev),
+            ("server get", dev),
+            ("server default", dev),
+            ("set-pr a/b#1 https://github.com/a/b/pull/2", pm),
             ("start --detach a/b#1 x", pm),
             ("continue --detach a/b#1", pm),
             ("stop a/b#1", pm),
@@ -292,6 +323,17 @@ mod tests {
             ("destroy a/b#1", person),
             ("destroy --base -y", person),
             ("prune -y", person),
+            ("doctor --fix", person),
+            ("doctor --fix-permissions", person),
+            ("env set A b", person),
+            ("env rm A", person),
+            ("env get A --reveal", person),
+            ("server add a.b https://a.b", person),
+            ("server remove a.b", person),
+            ("server default a.b", person),
+            ("store convert --to json", person),
+            ("import", person),
+            ("man x", person),
             ("queue clear --all", person),
             ("queue pause", person),
             ("queue resume", person),

@@ -35,6 +35,7 @@
 pub mod agent;
 pub mod error;
 pub mod event;
+pub mod forge;
 pub mod ids;
 pub mod issue;
 pub mod memo;
@@ -55,6 +56,10 @@ pub use agent::{
 };
 pub use error::{Cause, Failure, Retry};
 pub use event::{Event, Happening};
+pub use forge::{
+    Association, Author, Comment, Forge, ForgeError, Issue, IssueTracker, Proposal, PullRef,
+    PullRequest, PullState,
+};
 pub use ids::{
     AgentId, AgentSessionId, Attempt, Cursor, Priority, Revision, SessionId, TaskId, WorkerId,
 };

@@ -2,24 +2,33 @@
 
 mod completions;
 mod config;
+mod context;
 mod r#continue;
 mod delegate;
 #[cfg(feature = "demo")]
 mod demo;
 mod destroy;
+mod doctor;
+mod env;
 mod foreground;
+mod help;
+mod import;
 mod init;
 mod list;
 mod logs;
+mod man;
 mod mcp;
 mod notify;
 mod prune;
 mod queue;
 mod queue_daemon;
+mod server;
+mod set_pr;
 mod slots;
 mod start;
 mod status;
 mod stop;
+mod store;
 mod watch;
 mod why;
 
@@ -40,6 +49,15 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
     match command {
         Command::Completions { shell } => completions::print(shell, setup),
         Command::Config(Config::List) => config::list(setup),
+        Command::Help { what } => help::help(&what, setup),
+        Command::Man { dir } => man::man(&dir, setup),
+        Command::Env(args) => env::env(args, setup),
+        Command::Server(args) => small()?.block_on(server::server(args, setup)),
+        Command::SetPr(args) => small()?.block_on(set_pr::set_pr(args, setup)),
+        Command::Context(args) => small()?.block_on(context::context(args, setup)),
+        Command::Doctor(args) => with_agents(setup, doctor::doctor(args, setup)),
+        Command::Store(args) => small()?.block_on(store::store(args, setup)),
+        Command::Import(args) => with_agents(setup, import::import(args, setup)),
         Command::Status => small()?.block_on(status::status(setup)),
         Command::Delegate(args) => small()?.block_on(delegate::delegate(args, setup)),
         Command::Mcp(args) => with_agents(setup, mcp::mcp(args, setup)),

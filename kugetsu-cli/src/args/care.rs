@@ -1,0 +1,150 @@
+//! Settings of agents and servers, and keeping everything in order.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Env {
+    /// List the env files
+    List,
+    /// Show the variables that an agent gets; secrets are masked
+    Show {
+        /// Which file: `default`, `pm-agent`, or one of your own
+        #[arg(default_value = "default")]
+        agent: String,
+    },
+    /// Set a variable
+    Set {
+        /// Its name
+        key: String,
+        /// Its value, which may be anything; `-` reads it from the input
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// Which file
+        #[arg(default_value = "default")]
+        agent: String,
+    },
+    /// Print a variable's value; a secret is masked
+    Get {
+        /// Its name
+        key: String,
+        /// Which file
+        #[arg(default_value = "default")]
+        agent: String,
+        /// Print a secret as it is
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Remove a variable
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// Its name
+        key: String,
+        /// Which file
+        #[arg(default_value = "default")]
+        agent: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Server {
+    /// List the git servers; the default one has a star
+    List,
+    /// Add a git server, or change what is known of it
+    Add(AddServer),
+    /// Forget a git server; nothing on it is touched
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Print the default server, or make another one it
+    Default {
+        /// The server that references without one mean from now on
+        name: Option<String>,
+    },
+    /// Print a server's address
+    Get {
+        /// Its name; the default server unless given
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddServer {
+    /// What references call it, such as git.example.com
+    pub(crate) name: String,
+    /// Its address, such as https://git.example.com
+    pub(crate) url: String,
+    /// What speaks there; found out unless given
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<ServerKind>,
+    /// The variable of the env files that holds the token for it
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) token: Option<String>,
+}
+
+/// What speaks on a git server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerKind {
+    /// GitHub, also GitHub Enterprise
+    Github,
+    /// Gitea, or Forgejo
+    #[value(alias = "forgejo")]
+    Gitea,
+    /// GitLab
+    Gitlab,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetPr {
+    /// The issue: its URL, host/owner/repo#7, or owner/repo#7
+    pub(crate) issue: String,
+    /// The pull request's address
+    pub(crate) pr_url: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Context {
+    /// The issue: its URL, host/owner/repo#7, or owner/repo#7
+    pub(crate) issue: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Repair what can be repaired without losing anything
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Repair the permissions of sessions in the agent's database
+    #[arg(long)]
+    pub(crate) fix_permissions: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The directory of the bash version [default: KUGETSU_DIR, or ~/.kugetsu]
+    pub(crate) dir: Option<PathBuf>,
+    /// Say what would be imported, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Copy everything into a store of another kind, and use that one from now on
+    Convert {
+        /// The kind
+        #[arg(long, value_name = "KIND")]
+        to: StoreKind,
+    },
+}
+
+/// A kind of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreKind {
+    /// One database file
+    Sqlite,
+    /// Readable files beside a journal
+    Json,
+}

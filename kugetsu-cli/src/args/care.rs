@@ -75,7 +75,7 @@ pub(crate) enum Server {
 pub(crate) struct AddServer {
     /// What references call it, such as git.example.com
     pub(crate) name: String,
-    /// Its address, such as https://git.example.com
+    /// Its address, such as <https://git.example.com>
     pub(crate) url: String,
     /// What speaks there; found out unless given
     #[arg(long, value_name = "KIND")]
@@ -123,7 +123,7 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The directory of the bash version [default: KUGETSU_DIR, or ~/.kugetsu]
+    /// The directory of the bash version [default: `KUGETSU_DIR`, or `~/.kugetsu`]
     pub(crate) dir: Option<PathBuf>,
     /// Say what would be imported, and change nothing
     #[arg(long)]

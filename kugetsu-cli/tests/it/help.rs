@@ -67,3 +67,13 @@ fn completions_are_printed_for_each_shell() {
         assert_eq!(ran.err, "");
     }
 }
+
+#[test]
+fn what_was_typed_wrongly_does_not_act_on_a_terminal() {
+    let desk = desk();
+    for line in [&["\u{1b}]0;title\u{7}"][..], &["start", "a/b#1", "go", "--wa\u{1b}[2Jit"]] {
+        let ran = desk.run(line);
+        assert_eq!(ran.code, 64);
+        assert!(ran.err.contains("<U+001B>") && !ran.err.contains('\u{1b}'), "{}", ran.err);
+    }
+}

@@ -92,16 +92,14 @@ impl CliRunner {
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> u8 {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
-        // Wanted before the line is understood, so that its mistakes are told in JSON too.
-        let json = words.iter().any(|word| word == "--json");
-        let color = color_in(&words);
+        let line = Line::of(&words);
         let cli = match Cli::try_parse_from(&words) {
             Ok(cli) => cli,
-            Err(error) => return refuse(&mut around, &error, json, color),
+            Err(error) => return refuse(&mut around, &error, &line),
         };
         let is_meant = words.iter().any(|word| word == "--");
         if let (false, Some(option)) = (is_meant, cli.command.option_for_a_message()) {
-            return refuse(&mut around, &no_such_option(option), json, color);
+            return refuse(&mut around, &no_such_option(option), &line);
         }
         let debug = cli.global.debug;
         let screen = Screen::new(&mut around, cli.global.json, cli.global.color);
@@ -143,26 +141,38 @@ fn no_such_option(option: &str) -> clap::Error {
     clap::Error::raw(clap::error::ErrorKind::UnknownArgument, text)
 }
 
-/// When to use colours, as the line says before it is understood.
-fn color_in(words: &[OsString]) -> Color {
-    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
-    let next = words.windows(2).find(|pair| pair[0] == "--color").map(|pair| pair[1]);
-    let joined = words.iter().find_map(|word| word.strip_prefix("--color="));
-    next.or(joined).and_then(|when| Color::from_str(when, false).ok()).unwrap_or_default()
+/// What has to be known of a line before it is understood, for the case that it cannot be.
+struct Line {
+    json: bool,
+    color: Color,
+    /// Whether something in it would act on a terminal: then it is not painted.
+    acts: bool,
+}
+
+impl Line {
+    fn of(words: &[OsString]) -> Self {
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        let next = words.windows(2).find(|pair| pair[0] == "--color").map(|pair| &*pair[1]);
+        let joined = words.iter().find_map(|word| word.strip_prefix("--color="));
+        let color = next.or(joined).and_then(|when| Color::from_str(when, false).ok());
+        Self {
+            json: words.iter().any(|word| word == "--json"),
+            color: color.unwrap_or_default(),
+            acts: words.iter().any(|word| escape::text(word) != **word),
+        }
+    }
 }
 
 /// Help and the version are answers; all else that clap has to say is a mistake in the command line.
-fn refuse(around: &mut Surroundings, error: &clap::Error, json: bool, color: Color) -> u8 {
+fn refuse(around: &mut Surroundings, error: &clap::Error, line: &Line) -> u8 {
+    let Line { json, color, acts } = *line;
     let screen = Screen::new(around, json, color);
     let is_answer = !error.use_stderr();
     let on_terminal = if is_answer { screen.terminals.output } else { screen.terminals.error };
-    let plain = error.render().to_string();
-    let safe = escape::text(&plain);
-    // What was typed stands in it, and is not painted if it would act on a terminal.
-    let text = if on_terminal && screen.may_paint() && safe == plain {
+    let text = if on_terminal && screen.may_paint() && !acts {
         error.render().ansi().to_string()
     } else {
-        safe
+        escape::text(&error.render().to_string())
     };
     let text = text.trim_end();
     if is_answer {

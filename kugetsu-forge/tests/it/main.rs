@@ -1,0 +1,5 @@
+//! The tests of `kugetsu-forge`.
+
+mod promises;
+mod rubbish;
+mod servers;

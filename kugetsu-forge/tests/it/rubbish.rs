@@ -37,9 +37,9 @@ fn whatever_is_answered_nobody_panics() {
             let mut text = RECORDED[which].as_bytes().to_vec();
             let at = at % text.len();
             if cut {
-                text.truncate(at)
+                text.truncate(at);
             } else {
-                text[at] = byte
+                text[at] = byte;
             }
             let text = String::from_utf8_lossy(&text).into_owned();
             for _ in 0..3 {

@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 
 use crate::args::{Color, Global};
 use crate::caller::{self, Caller};
-use crate::env_files;
+use crate::env_files::{self, Variables};
 use crate::errors::{CliError, Kind};
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
@@ -136,6 +136,16 @@ impl Setup {
 
     pub(crate) fn settings(&self) -> Result<&Settings, CliError> {
         Ok(&self.place()?.settings)
+    }
+
+    /// Has the screen mask the secrets that are known. Wrong settings and files are told by whoever
+    /// needs them.
+    pub(crate) fn hide_secrets(&self) {
+        let Ok(paths) = self.paths() else { return };
+        let named = || self.settings().map(Settings::sink_variables).into_iter().flatten();
+        if let Ok(mask) = env_files::mask(paths, &self.around.variables, named()) {
+            self.screen.hide(mask);
+        }
     }
 
     /// The issue that a person means.
@@ -300,7 +310,13 @@ impl Setup {
         let program = if is_name { program } else { self.around.directory.join(program) };
         let root = place.paths.root();
         // A relative one would mean another directory where the agent works.
-        let mut environment = self.environment_of_others().with("KUGETSU_DIR", root);
+        let over = (role == Role::Pm).then_some(env_files::PM);
+        let variables = Variables::read(&place.paths, over)?;
+        let more = place.setting("inherit_variables").unwrap_or_default();
+        let environment = self.environment_of_others();
+        let ours = self.around.variables.keys();
+        let mut environment =
+            env_files::environment(ours, more, &variables, environment).with("KUGETSU_DIR", root);
         let mut rules = RuleBook::default();
         if let Some(temp) = place.settings.path("temp_dir") {
             let inside = format!("{}/*", temp.display());

@@ -46,6 +46,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
     if setup.paths().is_ok() || !matches!(command, Command::Completions { .. }) {
         setup.caller()?.check(&command, setup.global())?;
     }
+    setup.hide_secrets();
     match command {
         Command::Completions { shell } => completions::print(shell, setup),
         Command::Config(Config::List) => config::list(setup),

@@ -107,6 +107,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A directory for temporary files, told to agents as KUGETSU_TEMP_DIR.",
     ),
     setting(
+        ("inherit_variables", "KUGETSU_INHERIT_VARIABLES"),
+        Kind::Text,
+        None,
+        "Variables of kugetsu's own environment that agents inherit beside the usual ones, such as \
+         `AWS_PROFILE, AWS_REGION` or `AWS_*`.",
+    ),
+    setting(
         ("store", "KUGETSU_STORE"),
         Kind::Text,
         Some("sqlite"),

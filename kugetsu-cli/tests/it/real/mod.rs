@@ -1,6 +1,7 @@
 //! The command and the engine with the real opencode, against the scripted model.
 
 mod attribution;
+mod canaries;
 mod daemon;
 mod death;
 mod faults;

@@ -10,7 +10,7 @@ use kugetsu_core::{
     AgentRunner, IssueRef, RepoRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue,
     WorkerId, WorktreeProvider,
 };
-use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
+use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -27,6 +27,7 @@ use crate::env_files;
 use crate::errors::{CliError, Kind};
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
+use crate::repositories::Repositories;
 use crate::runner::Registry;
 use crate::screen::Screen;
 use crate::settings::Settings;
@@ -260,9 +261,8 @@ impl Setup {
     }
 
     fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
-        let sources = RepositoryMap::read(&paths.sources(), Arc::new(HttpsSources))
-            .map_err(|error| CliError::config(error.to_string()))?;
-        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), Arc::new(sources));
+        let sources = Arc::new(Repositories::open(paths)?);
+        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), sources);
         Ok(match self.variables_of_others() {
             Some(others) => others.iter().fold(git, |git, (n, v)| git.with_variable(n, v)),
             None => git,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Env {
@@ -86,15 +87,28 @@ pub(crate) struct AddServer {
 }
 
 /// What speaks on a git server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum ServerKind {
     /// GitHub, also GitHub Enterprise
     Github,
     /// Gitea, or Forgejo
     #[value(alias = "forgejo")]
+    #[serde(alias = "forgejo")]
     Gitea,
     /// GitLab
     Gitlab,
+}
+
+impl ServerKind {
+    /// Its name as it is given and shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitea => "gitea",
+            Self::Gitlab => "gitlab",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod program;
 mod prune;
 mod queue;
 mod real;
+mod server;
 mod settings;
 mod slots;
 mod start;

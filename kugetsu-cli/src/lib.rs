@@ -31,6 +31,7 @@ mod commands;
 mod env_files;
 mod errors;
 mod forges;
+mod here;
 mod paths;
 mod place;
 mod references;

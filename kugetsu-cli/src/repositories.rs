@@ -29,6 +29,18 @@ impl Repositories {
         Ok(repositories)
     }
 
+    /// Which repositories a remote's address is of: those that come from just there, and the one that
+    /// the address names.
+    pub(crate) fn of_remote(&self, url: &str) -> Result<Vec<RepoRef>, CliError> {
+        let list = self.map(Arc::new(HttpsSources)).map_err(|error| CliError::config(error.why))?;
+        let servers = Servers::read(&self.servers)?;
+        let named = servers.repository(url);
+        let listed = list.iter().filter(|(_, source)| is_one(source.as_str(), url));
+        let listed = listed.map(|(repository, _)| repository.clone());
+        // The last one is the likeliest: what somebody has written down.
+        Ok(named.into_iter().chain(listed).collect())
+    }
+
     fn map(&self, others: Arc<dyn Sources>) -> Result<RepositoryMap, InvalidSource> {
         RepositoryMap::read(&self.list, others)
     }
@@ -40,6 +52,12 @@ impl Sources for Repositories {
             .map_err(|error| InvalidSource::new(error.message().to_owned()))?;
         self.map(Arc::new(OnServers(servers)))?.source(repository)
     }
+}
+
+/// Whether both are one address or one path.
+fn is_one(source: &str, url: &str) -> bool {
+    let real = |text: &str| text.starts_with('/').then(|| Path::new(text).canonicalize().ok());
+    source == url || real(source).flatten().is_some_and(|path| real(url).flatten() == Some(path))
 }
 
 /// Repositories that come from their servers.

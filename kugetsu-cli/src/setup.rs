@@ -25,6 +25,7 @@ use crate::args::{Color, Global};
 use crate::caller::{self, Caller};
 use crate::env_files;
 use crate::errors::{CliError, Kind};
+use crate::here;
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
 use crate::repositories::Repositories;
@@ -141,6 +142,9 @@ impl Setup {
 
     /// The issue that a person means.
     pub(crate) fn issue(&self, text: &str) -> Result<IssueRef, CliError> {
+        if let Some(issue) = here::issue(self, text)? {
+            return Ok(issue);
+        }
         Ok(IssueRef::parse(text, self.settings()?.default_server())?)
     }
 
@@ -261,8 +265,9 @@ impl Setup {
     }
 
     fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
-        let sources = Arc::new(Repositories::open(paths)?);
-        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), sources);
+        let sources = Repositories::open(paths)?;
+        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), Arc::new(sources.clone()));
+        let git = here::lent(self, &sources, git)?;
         Ok(match self.variables_of_others() {
             Some(others) => others.iter().fold(git, |git, (n, v)| git.with_variable(n, v)),
             None => git,

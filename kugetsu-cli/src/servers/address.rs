@@ -27,6 +27,11 @@ impl Address {
         self.text.get(self.host.0..self.host.1).unwrap_or_default()
     }
 
+    /// The path behind the host, empty if it has none.
+    pub(crate) fn path(&self) -> &str {
+        self.text.get(self.host.1..).unwrap_or_default()
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

@@ -105,6 +105,39 @@ impl Servers {
         Some(format!("{}/{}/{}.git", server.url, repository.owner(), repository.name()))
     }
 
+    /// The repository that an address names from which somebody has cloned it: `https://…`, `ssh://…`
+    /// or `user@host:path`, with a user or without.
+    pub(crate) fn repository(&self, url: &str) -> Option<RepoRef> {
+        let (host, path) = match url.split_once("://") {
+            Some(("https" | "http" | "ssh" | "git" | "git+ssh", rest)) => rest.split_once('/')?,
+            Some(_) => return None,
+            None => url.split_once(':').filter(|(host, _)| !host.contains('/'))?,
+        };
+        let host = host.rsplit('@').next()?.to_ascii_lowercase();
+        let of_port = |(_, server): &(&Name, &Server)| host == server.url.host();
+        // Over ssh the port is another one.
+        let plain = host.split(':').next().unwrap_or_default();
+        let is_web = url.starts_with("http");
+        let of_name = |(_, server): &(&Name, &Server)| {
+            !is_web && server.url.host().split(':').next() == Some(plain)
+        };
+        let found = self.servers.iter().find(of_port);
+        let found = found.or_else(|| self.of(if is_web { &host } else { plain }));
+        let path = path.trim_matches('/');
+        match found.or_else(|| self.servers.iter().find(of_name)) {
+            Some((name, server)) => {
+                let prefix = server.url.path().trim_matches('/');
+                let path =
+                    path.strip_prefix(prefix).map_or(path, |rest| rest.trim_start_matches('/'));
+                RepoRef::parse(&format!("{}/{path}", host_of(name, server)), None).ok()
+            }
+            None => {
+                let host = if is_web { host.as_str() } else { plain };
+                RepoRef::parse(&format!("{host}/{path}"), None).ok()
+            }
+        }
+    }
+
     /// Adds a server, or replaces the one of this name, which is returned.
     pub(crate) fn add(&mut self, name: Name, server: Server) -> Result<Option<Server>, CliError> {
         if !name.is_host() && !is_host(server.url.host()) {
@@ -206,6 +239,37 @@ mod tests {
         assert_eq!(deep.as_deref(), Some("https://10.0.0.3:3000/git/a/b/c.git"));
         assert_eq!(from("127.0.0.1/a/b").as_deref(), Some("http://127.0.0.1/a/b.git"));
         assert_eq!(from("example.com/a/b"), None);
+    }
+
+    #[test]
+    fn an_address_that_somebody_cloned_from_names_a_repository() {
+        let all = servers(&[
+            ("github", "https://github.com"),
+            ("git.example.com", "https://10.0.0.3:3000/git"),
+            ("work", "https://work.example:8443"),
+        ]);
+        for (url, repository) in [
+            ("https://github.com/acme/widgets.git", Some("github.com/acme/widgets")),
+            ("https://me:hunter2@GitHub.com/acme/widgets", Some("github.com/acme/widgets")),
+            ("git@github.com:acme/widgets.git", Some("github.com/acme/widgets")),
+            ("ssh://git@github.com/acme/widgets.git/", Some("github.com/acme/widgets")),
+            ("ssh://git@github.com:22/acme/widgets.git", Some("github.com/acme/widgets")),
+            ("https://10.0.0.3:3000/git/acme/widgets", Some("git.example.com/acme/widgets")),
+            ("ssh://git@10.0.0.3:2222/acme/widgets", Some("git.example.com/acme/widgets")),
+            ("git@work.example:acme/sub/widgets", Some("work.example:8443/acme/sub/widgets")),
+            ("https://work.example/acme/widgets", Some("work.example/acme/widgets")),
+            ("https://elsewhere.example/acme/widgets", Some("elsewhere.example/acme/widgets")),
+            ("git@elsewhere.example:acme/widgets", Some("elsewhere.example/acme/widgets")),
+            ("/srv/git/widgets.git", None),
+            ("file:///srv/git/widgets.git", None),
+            ("../widgets", None),
+            ("ext::sh -c true", None),
+            ("https://github.com/widgets", None),
+            ("", None),
+        ] {
+            let found = all.repository(url).map(|repository| repository.to_string());
+            assert_eq!(found.as_deref(), repository, "{url}");
+        }
     }
 
     #[test]

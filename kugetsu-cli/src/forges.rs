@@ -2,18 +2,20 @@
 
 use std::ffi::OsStr;
 
+use kugetsu_forge::{ForgeClient, ForgeKind, Token};
+
 use crate::args::ServerKind;
 use crate::env_files::Variables;
 use crate::errors::CliError;
-use crate::servers::{Name, Server, Servers};
+use crate::servers::{Server, Servers};
 use crate::setup::Setup;
 
 /// The variables that may hold the token for a server, the first that is set counting.
 ///
 /// One that was named for the server is the only one. Else the usual names belong to whom they are
 /// meant for everywhere: `GITHUB_TOKEN` to github.com and `GITLAB_TOKEN` to gitlab.com. Gitea has no
-/// such place, so `GITEA_TOKEN` belongs to the only server of that kind, and to none if there are
-/// several. A token of one host is never sent to another.
+/// such place, so `GITEA_TOKEN` belongs to the only server of that kind on the list, and to none if
+/// there are several. A token of one host is never sent to another.
 pub(crate) fn token_variables<'a>(servers: &Servers, server: &'a Server) -> Vec<&'a str> {
     if let Some(named) = &server.token {
         return vec![named.as_str()];
@@ -23,8 +25,9 @@ pub(crate) fn token_variables<'a>(servers: &Servers, server: &'a Server) -> Vec<
         (Some(ServerKind::Github), "github.com") => vec!["GITHUB_TOKEN", "GH_TOKEN"],
         (Some(ServerKind::Gitlab), "gitlab.com") => vec!["GITLAB_TOKEN"],
         (Some(ServerKind::Gitea), host) => {
-            let is_other = |other: &Server| is_gitea(other) && other.url.host() != host;
-            if servers.iter().any(|(_, other)| is_other(other)) {
+            let all = servers.iter().map(|(_, listed)| listed).filter(|listed| is_gitea(listed));
+            let hosts: Vec<&str> = all.map(|listed| listed.url.host()).collect();
+            if hosts.is_empty() || hosts.iter().any(|listed| *listed != host) {
                 return Vec::new();
             }
             vec!["GITEA_TOKEN", "FORGEJO_TOKEN"]
@@ -46,13 +49,9 @@ impl<'a> Tokens<'a> {
         Ok(Self { files, setup })
     }
 
-    /// The variable that holds the token for the server, and the token.
-    pub(crate) fn of<'b>(
-        &'b self,
-        servers: &Servers,
-        server: &'b Server,
-    ) -> Option<(&'b str, &'b str)> {
-        token_variables(servers, server).into_iter().find_map(|name| Some((name, self.get(name)?)))
+    /// The token for a server.
+    pub(crate) fn of(&self, servers: &Servers, server: &Server) -> Option<&str> {
+        token_variables(servers, server).into_iter().find_map(|name| self.get(name))
     }
 
     /// Whether the variable is set.
@@ -66,10 +65,42 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// What speaks at a server's address, if that is found out.
-#[allow(clippy::unused_async)]
-pub(crate) async fn detect(_setup: &Setup, _name: &Name, server: &Server) -> Option<ServerKind> {
-    server.kind()
+/// The forge of the server that is meant by a host, with the token for it.
+pub(crate) async fn of(setup: &Setup, host: &str) -> Result<ForgeClient, CliError> {
+    let servers = setup.settings()?.servers();
+    let found = servers.of(host).map(|(name, server)| (name.to_string(), server.clone()));
+    let (name, server) = found.map_or_else(|| unlisted(host), Ok)?;
+    let kind = match server.kind() {
+        Some(kind) => kind,
+        None => detect(&server).await?.ok_or_else(|| {
+            let url = &server.url;
+            CliError::config(format!("what speaks on the server {name} could not be found out"))
+                .hint(format!("say it with `kugetsu server add {name} {url} --kind <kind>`"))
+        })?,
+    };
+    let tokens = Tokens::read(setup)?;
+    let token = tokens.of(servers, &server).map(Token::new);
+    ForgeClient::new(kind.forge(), server.url.as_str(), token)
+        .map_err(|error| CliError::config(format!("the server {name} cannot be used: {error}")))
+}
+
+/// The server of a host that is not on the list. What the host tells by itself nobody needs to have
+/// written down.
+fn unlisted(host: &str) -> Result<(String, Server), CliError> {
+    let url = format!("https://{host}").parse().ok();
+    let server =
+        url.map(Server::new).filter(|server| server.kind().is_some()).ok_or_else(|| {
+            CliError::config(format!("the server {host} is not known"))
+                .hint(format!("`kugetsu server add {host} https://{host}` adds it"))
+        })?;
+    Ok((host.to_owned(), server))
+}
+
+/// What speaks at a server's address, by asking it. No token is sent.
+pub(crate) async fn detect(server: &Server) -> Result<Option<ServerKind>, CliError> {
+    let asked = ForgeKind::detect(server.url.as_str()).await;
+    let asked = asked.map_err(|error| CliError::config(format!("{}: {error}", server.url)))?;
+    Ok(asked.and_then(ServerKind::of))
 }
 
 #[cfg(test)]
@@ -115,6 +146,8 @@ mod tests {
         ] {
             assert_eq!(of(&all, name), variables, "{name}");
         }
+        let unlisted = Server::new("https://codeberg.org".parse().unwrap());
+        assert_eq!(token_variables(&servers(&[]), &unlisted), [""; 0]);
         // A name of github.com does not make another host it.
         let posing = servers(&[("github.com", "https://evil.example", github)]);
         assert_eq!(of(&posing, "github.com"), "");

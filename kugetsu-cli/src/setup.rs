@@ -158,13 +158,18 @@ impl Setup {
         !self.by_tool && self.caller().is_ok_and(|caller| caller == Caller::Person)
     }
 
-    /// How many tasks one message to the PM may create. An agent's own environment has no say.
+    /// How many tasks one message to the PM may create.
     pub(crate) fn allowance(&self) -> Result<u32, CliError> {
+        Ok(self.firm_settings()?.pm_task_allowance())
+    }
+
+    /// The settings as an agent's own environment has no say in them.
+    pub(crate) fn firm_settings(&self) -> Result<Settings, CliError> {
         if self.caller()? == Caller::Person {
-            return Ok(self.settings()?.pm_task_allowance());
+            return self.settings().cloned();
         }
         let bare = Surroundings::new(&self.around.directory, std::io::sink(), std::io::sink());
-        Ok(Settings::read(self.paths()?, &bare, &[])?.pm_task_allowance())
+        Settings::read(self.paths()?, &bare, &[])
     }
 
     /// Refuses where `init` never was.

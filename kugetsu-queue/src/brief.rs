@@ -1,5 +1,7 @@
 //! The task that an issue's own text makes.
 
+use std::fmt::Write as _;
+
 use kugetsu_core::{Association, Author, Comment, Issue};
 
 use crate::fence::fenced;
@@ -66,10 +68,10 @@ pub fn brief(issue: &Issue, trusted: &[Association], mark: [u8; 16]) -> Result<B
         cut_end(&plain(&issue.text), MOST_TEXT)
     );
     if earlier > 0 {
-        text += &format!("\n\n[{} left out: too long]", counted(earlier, "earlier comment"));
+        let _ = write!(text, "\n\n[{} left out: too long]", counted(earlier, "earlier comment"));
     }
     for (comment, said) in &comments {
-        text += &format!("\n\nComment by {}:\n\n{said}", who(&comment.author));
+        let _ = write!(text, "\n\nComment by {}:\n\n{said}", who(&comment.author));
     }
     let mut message = format!(
         "Do what issue {} asks for.\n\nThe issue's text stands between the two marks below. It says \
@@ -80,7 +82,8 @@ pub fn brief(issue: &Issue, trusted: &[Association], mark: [u8; 16]) -> Result<B
         fenced(&text, mark)
     );
     if !others.is_empty() {
-        message += &format!(
+        let _ = write!(
+            message,
             "\n\n{} by others left out: only the words of {} are told.",
             counted(others.len(), "comment"),
             listed(trusted)

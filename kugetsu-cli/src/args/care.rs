@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use kugetsu_forge::ForgeKind;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +108,20 @@ impl ServerKind {
             Self::Github => "github",
             Self::Gitea => "gitea",
             Self::Gitlab => "gitlab",
+        }
+    }
+
+    /// The kind that is meant, if it is one of ours.
+    pub(crate) fn of(kind: ForgeKind) -> Option<Self> {
+        Self::from_str(kind.name(), false).ok()
+    }
+
+    /// What it is to the forges.
+    pub(crate) fn forge(self) -> ForgeKind {
+        match self {
+            Self::Github => ForgeKind::GitHub,
+            Self::Gitea => ForgeKind::Gitea,
+            Self::Gitlab => ForgeKind::GitLab,
         }
     }
 }

@@ -190,7 +190,7 @@ impl Command {
             Self::Start(args) => args.message.as_deref(),
             Self::Continue(args) => args.message.as_deref(),
             Self::Delegate(args) => args.message.as_deref(),
-            Self::Queue(Queue::Enqueue(args)) => Some(args.message.as_str()),
+            Self::Queue(Queue::Enqueue(args)) => args.message.as_deref(),
             _ => None,
         }?;
         let is_option = message.len() > 2

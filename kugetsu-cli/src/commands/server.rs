@@ -180,8 +180,10 @@ async fn add(args: AddServer, setup: &Setup) -> Result<(), CliError> {
     }
     server.kind = args.kind.or(server.kind);
     server.token = token.or(server.token);
-    if server.kind.is_none() {
-        server.kind = forges::detect(setup, &name, &server).await;
+    // Nobody is asked for what is refused.
+    before.clone().add(name.clone(), server.clone())?;
+    if server.kind().is_none() {
+        server.kind = forges::detect(&server).await?;
     }
     let (replaced, servers) = Servers::change(&file, |servers| {
         let replaced = servers.add(name.clone(), server.clone())?;
@@ -198,7 +200,7 @@ async fn add(args: AddServer, setup: &Setup) -> Result<(), CliError> {
     screen.say(format!("{did} {name}: {}{kind}", server.url))?;
     if server.kind().is_none() {
         screen.remark(
-            "What speaks there could not be found out, so that issues and pull requests cannot be read; \
+            "What speaks there could not be found out, so issues and pull requests are not read there; \
              say it with `--kind github|gitea|gitlab`.",
         );
     } else if forges::token_variables(&servers, &server).is_empty() {

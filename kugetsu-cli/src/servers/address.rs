@@ -83,14 +83,14 @@ impl FromStr for Address {
         }
         let host = if port == Some(usual) { name } else { &host };
         let path = path.trim_end_matches('/');
-        let part = |part: &str| {
+        let is_step = |part: &str| {
             !part.is_empty()
                 && !part.starts_with('.')
                 && part
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'~'))
         };
-        let is_plain = path.strip_prefix('/').is_some_and(|path| path.split('/').all(part));
+        let is_plain = path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_step));
         if !path.is_empty() && !is_plain {
             return Err(format!("what stands behind the host is no plain path; {FORM}"));
         }

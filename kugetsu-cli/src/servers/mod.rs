@@ -7,6 +7,7 @@ mod name;
 use std::collections::BTreeMap;
 
 use kugetsu_core::RepoRef;
+use kugetsu_forge::ForgeKind;
 use serde::{Deserialize, Serialize};
 
 use crate::args::ServerKind;
@@ -49,9 +50,9 @@ impl Server {
         Self { url, kind: None, token: None }
     }
 
-    /// What speaks there: as was said, or as everybody knows of the large ones.
+    /// What speaks there: as was said, or as its host tells.
     pub(crate) fn kind(&self) -> Option<ServerKind> {
-        self.kind.or_else(|| known_kind(self.url.host()))
+        self.kind.or_else(|| ForgeKind::of_host(self.url.host()).and_then(ServerKind::of))
     }
 }
 
@@ -124,18 +125,15 @@ impl Servers {
         let found = self.servers.iter().find(of_port);
         let found = found.or_else(|| self.of(if is_web { &host } else { plain }));
         let path = path.trim_matches('/');
-        match found.or_else(|| self.servers.iter().find(of_name)) {
-            Some((name, server)) => {
-                let prefix = server.url.path().trim_matches('/');
-                let path =
-                    path.strip_prefix(prefix).map_or(path, |rest| rest.trim_start_matches('/'));
-                RepoRef::parse(&format!("{}/{path}", host_of(name, server)), None).ok()
-            }
-            None => {
-                let host = if is_web { host.as_str() } else { plain };
-                RepoRef::parse(&format!("{host}/{path}"), None).ok()
-            }
-        }
+        let found = found.or_else(|| self.servers.iter().find(of_name));
+        let Some((name, server)) = found else {
+            let host = if is_web { host.as_str() } else { plain };
+            return RepoRef::parse(&format!("{host}/{path}"), None).ok();
+        };
+        // Over ssh there is no such path in front.
+        let prefix = format!("{}/", server.url.path().trim_matches('/'));
+        let path = path.strip_prefix(&prefix).unwrap_or(path);
+        RepoRef::parse(&format!("{}/{path}", host_of(name, server)), None).ok()
     }
 
     /// Adds a server, or replaces the one of this name, which is returned.
@@ -177,16 +175,6 @@ pub(crate) fn host_of<'a>(name: &'a Name, server: &'a Server) -> &'a str {
 /// Whether a reference could have this host.
 pub(crate) fn is_host(text: &str) -> bool {
     !text.contains('/') && RepoRef::parse(&format!("{text}/o/r"), None).is_ok()
-}
-
-/// What speaks on the large public servers.
-pub(crate) fn known_kind(host: &str) -> Option<ServerKind> {
-    match host {
-        "github.com" => Some(ServerKind::Github),
-        "gitlab.com" => Some(ServerKind::Gitlab),
-        "codeberg.org" | "gitea.com" => Some(ServerKind::Gitea),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub(crate) use file::commented;
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting};
 
+use kugetsu_core::Association;
 use kugetsu_queue::Verbosity;
 
 use crate::errors::CliError;
@@ -150,6 +151,26 @@ impl Settings {
     pub(crate) fn default_server(&self) -> Option<&str> {
         let named = self.get("default_server")?;
         Some(self.servers.host(named).unwrap_or(named))
+    }
+
+    /// Whose words on an issue are given to agents.
+    pub(crate) fn trusted_authors(&self) -> Vec<Association> {
+        let words = self.get("trusted_authors").unwrap_or_default().split(',');
+        words
+            .filter_map(|word| match word {
+                "owner" => Some(Association::Owner),
+                "member" => Some(Association::Member),
+                "collaborator" => Some(Association::Collaborator),
+                "contributor" => Some(Association::Contributor),
+                "stranger" => Some(Association::Stranger),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether an issue's work is kept while its pull request is open.
+    pub(crate) fn checks_pull_requests(&self) -> bool {
+        self.get("worktree_check_pr_status") != Some("false")
     }
 
     /// The git servers.

@@ -1,0 +1,50 @@
+//! The task of whoever gives none: what the issue says.
+
+use kugetsu_core::{Chance as _, Issue, IssueRef, IssueTracker as _};
+use kugetsu_queue::{SystemChance, brief};
+
+use crate::errors::CliError;
+use crate::forges;
+use crate::screen::{escape, time};
+use crate::setup::Setup;
+
+/// The longest title that is told, in characters.
+const TITLE: usize = 60;
+
+const SAY: &str = "say yourself what is to be done, as a message";
+
+/// Reads the issue from its forge, and makes the message to the agent of it.
+pub(super) async fn read(setup: &Setup, issue: &IssueRef) -> Result<String, CliError> {
+    let found = fetched(setup, issue).await.map_err(|error| {
+        error.within(format_args!("no message was given, and {issue} cannot be read")).or_hint(SAY)
+    })?;
+    let trusted = setup.firm_settings()?.trusted_authors();
+    let told = brief(&found, &trusted, SystemChance.bytes()).map_err(|error| {
+        CliError::failed(error.to_string())
+            .hint("`trusted_authors` in config.toml says whose words are given to agents")
+            .or_hint(SAY)
+    })?;
+    let screen = setup.screen();
+    if !screen.json {
+        let title = escape::line(&escape::cut(&found.title, TITLE));
+        let comments = time::counted(told.comments as u64, "comment");
+        let mut left = Vec::new();
+        if told.left_out > 0 {
+            left.push(format!("{} by others left out", told.left_out));
+        }
+        if told.cut {
+            left.push("cut, since it is very long".to_owned());
+        }
+        if !found.open {
+            left.push("the issue is closed".to_owned());
+        }
+        let left = if left.is_empty() { String::new() } else { format!(" ({})", left.join("; ")) };
+        screen.remark(format!("The task is the issue's own text with {comments}: {title}{left}"));
+    }
+    Ok(told.message)
+}
+
+async fn fetched(setup: &Setup, issue: &IssueRef) -> Result<Issue, CliError> {
+    let forge = forges::of(setup, issue.repository().host()).await?;
+    Ok(forge.fetch(issue).await?)
+}

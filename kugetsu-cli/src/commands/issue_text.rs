@@ -27,19 +27,22 @@ pub(super) async fn read(setup: &Setup, issue: &IssueRef) -> Result<String, CliE
     let screen = setup.screen();
     if !screen.json {
         let title = escape::line(&escape::cut(&found.title, TITLE));
-        let comments = time::counted(told.comments as u64, "comment");
-        let mut left = Vec::new();
+        let mut notes = Vec::new();
+        if told.comments > 0 {
+            notes.push(time::counted(told.comments as u64, "comment"));
+        }
         if told.left_out > 0 {
-            left.push(format!("{} by others left out", told.left_out));
+            notes.push(format!("{} by others left out", told.left_out));
         }
         if told.cut {
-            left.push("cut, since it is very long".to_owned());
+            notes.push("cut, since it is very long".to_owned());
         }
         if !found.open {
-            left.push("the issue is closed".to_owned());
+            notes.push("the issue is closed".to_owned());
         }
-        let left = if left.is_empty() { String::new() } else { format!(" ({})", left.join("; ")) };
-        screen.remark(format!("The task is the issue's own text with {comments}: {title}{left}"));
+        let notes =
+            if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+        screen.remark(format!("The task is the issue's own text: {title}{notes}"));
     }
     Ok(told.message)
 }

@@ -17,10 +17,8 @@ pub(super) async fn keeps(setup: &Setup, session: &Session) -> Result<Option<Cli
         Ok(PullState::Merged | PullState::Closed) => None,
         Ok(_) => Some(CliError::failed(format!("its pull request {pr} is open"))),
         Err(error) => {
-            let kind = error.kind;
-            let why =
-                format!("whether its pull request {pr} is open is not known: {}", error.message());
-            Some(CliError::new(kind, why))
+            let what = format_args!("it is not known whether its pull request {pr} is open");
+            Some(error.within(what))
         }
     })
 }
@@ -41,7 +39,8 @@ pub(super) async fn check(
 ) -> Result<(), CliError> {
     match keeps(setup, session).await? {
         None => Ok(()),
-        Some(why) => Err(CliError::new(why.kind, format!("{issue} is kept: {}", why.message()))
-            .hint("`--force` destroys it all the same, with work that was not pushed")),
+        Some(why) => Err(why
+            .within(format_args!("{issue} is kept"))
+            .or_hint("`--force` destroys it all the same, with work that was not pushed")),
     }
 }

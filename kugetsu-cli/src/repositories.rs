@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kugetsu_core::RepoRef;
-use kugetsu_git::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
+use kugetsu_git::{GitWorktrees, HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
 
 use crate::errors::CliError;
+use crate::here;
 use crate::paths::{self, Paths};
 use crate::servers::Servers;
+use crate::setup::Setup;
 
 /// Where repositories come from: the list in `repos.json` first, then the server that is meant, then
 /// the host itself. Both files are read each time, so that a change holds at once.
@@ -73,14 +75,22 @@ impl Sources for OnServers {
     }
 }
 
-/// Remembers that `repository` comes from `given`, an address or a path (from `directory`).
-pub(crate) fn remember(
-    file: &Path,
-    repository: &RepoRef,
-    given: &str,
-    directory: &Path,
-) -> Result<(), CliError> {
-    let source = source(given, directory)?;
+/// The worktrees of git, of the repositories of these paths.
+pub(crate) fn worktrees(setup: &Setup, paths: &Paths) -> Result<GitWorktrees, CliError> {
+    let repositories = Repositories::open(paths)?;
+    let sources = Arc::new(repositories.clone());
+    let git = GitWorktrees::new(paths.worktrees(), paths.clones(), sources);
+    let git = here::lent(setup, &repositories, git)?;
+    Ok(match setup.variables_of_others() {
+        Some(others) => others.iter().fold(git, |git, (n, v)| git.with_variable(n, v)),
+        None => git,
+    })
+}
+
+/// Remembers that `repository` comes from `given`, an address or a path. Worktrees made from now on
+/// know it.
+pub(crate) fn remember(setup: &Setup, repository: &RepoRef, given: &str) -> Result<(), CliError> {
+    let (file, source) = (&setup.paths()?.sources(), source(given, &setup.around().directory)?);
     let failed = |error| CliError::io(format_args!("write {}", file.display()), &error);
     // Two commands that remember at once must not forget one another's.
     let _lock = paths::lock_beside(file).map_err(failed)?;

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
-    AgentRunner, IssueRef, RepoRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue,
-    WorkerId, WorktreeProvider,
+    AgentRunner, IssueRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
+    WorktreeProvider,
 };
-use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -28,7 +27,7 @@ use crate::errors::{CliError, Kind};
 use crate::here;
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
-use crate::repositories::Repositories;
+use crate::repositories;
 use crate::runner::Registry;
 use crate::screen::Screen;
 use crate::settings::Settings;
@@ -218,7 +217,7 @@ impl Setup {
         let name = place.setting("worktrees").unwrap_or("git");
         let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
             (Some(make), _) => make(place)?,
-            (None, "git") => Arc::new(self.git(&place.paths)?),
+            (None, "git") => Arc::new(repositories::worktrees(self, &place.paths)?),
             _ => {
                 let own = self.registry.worktrees.keys();
                 return Err(no_backend("worktrees", name, &["git"], own));
@@ -269,18 +268,8 @@ impl Setup {
         Ok(self.pm_opencode.get().map_or(agent, |runner| Arc::new(runner.clone())))
     }
 
-    fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
-        let sources = Repositories::open(paths)?;
-        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), Arc::new(sources.clone()));
-        let git = here::lent(self, &sources, git)?;
-        Ok(match self.variables_of_others() {
-            Some(others) => others.iter().fold(git, |git, (n, v)| git.with_variable(n, v)),
-            None => git,
-        })
-    }
-
     /// The variables that the programs we start do not inherit and have to be told.
-    fn variables_of_others(&self) -> Option<&BTreeMap<OsString, OsString>> {
+    pub(crate) fn variables_of_others(&self) -> Option<&BTreeMap<OsString, OsString>> {
         (!self.around.is_of_process).then_some(&self.around.variables)
     }
 
@@ -452,12 +441,6 @@ impl Setup {
             }
         }
         Ok(None)
-    }
-
-    /// Remembers where a repository is cloned from. Worktrees made from now on know it.
-    pub(crate) fn remember(&self, repository: &RepoRef, given: &str) -> Result<(), CliError> {
-        let file = self.paths()?.sources();
-        crate::repositories::remember(&file, repository, given, &self.around.directory)
     }
 }
 

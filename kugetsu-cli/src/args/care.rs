@@ -75,9 +75,9 @@ pub(crate) enum Server {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddServer {
-    /// What references call it, such as git.example.com
+    /// What it is called: a host as references have it, such as git.example.com, or a short name
     pub(crate) name: String,
-    /// Its address, such as <https://git.example.com>
+    /// Its address, such as <https://git.example.com>; http only on this machine
     pub(crate) url: String,
     /// What speaks there; found out unless given
     #[arg(long, value_name = "KIND")]

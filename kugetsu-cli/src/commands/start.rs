@@ -3,6 +3,7 @@
 use super::{foreground, issue_text, set_pr};
 use crate::args::Start;
 use crate::errors::CliError;
+use crate::repositories;
 use crate::setup::Setup;
 
 pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
@@ -21,7 +22,7 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
         None => issue_text::read(setup, &issue).await?,
     };
     if let Some(repo) = &args.repo {
-        setup.remember(issue.repository(), repo)?;
+        repositories::remember(setup, issue.repository(), repo)?;
     }
     let ended = foreground::work(setup, issue.clone(), message, &args.turn).await;
     if let Some(pr) = pr {

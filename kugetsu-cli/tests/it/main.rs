@@ -7,6 +7,7 @@ mod demo;
 mod desk;
 mod destroy;
 mod errors;
+mod forge;
 mod help;
 mod here;
 mod init;

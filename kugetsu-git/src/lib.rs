@@ -30,6 +30,7 @@
 
 mod adopt;
 mod blocking;
+mod checkout;
 mod clone;
 mod delete;
 mod entry;
@@ -49,5 +50,6 @@ mod source;
 mod stale;
 mod standing;
 
+pub use checkout::Checkout;
 pub use provider::GitWorktrees;
 pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};

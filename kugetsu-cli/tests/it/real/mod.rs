@@ -7,6 +7,7 @@ mod death;
 mod faults;
 mod hostile;
 mod house;
+mod issue;
 mod job;
 mod limit;
 mod logs;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod checkout;
+mod clones;
 mod crash;
 mod damage;
 mod ground;
@@ -11,6 +12,7 @@ mod last;
 mod prepare;
 mod remote;
 mod remove;
+mod repair;
 mod source;
 mod suite;
 mod together;

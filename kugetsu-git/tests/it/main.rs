@@ -10,6 +10,7 @@ mod last;
 mod prepare;
 mod remote;
 mod remove;
+mod repair;
 mod source;
 mod suite;
 mod together;

@@ -1,0 +1,122 @@
+//! Sessions: kugetsu's records, against worktrees and the agent's own.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kugetsu_core::{IssueRef, Session, SessionKind, SessionQuery};
+
+use super::super::bounded::within;
+use super::super::finding::{
+    AGENT_SESSION_GONE, BASE_MISSING, Cure, Finding, MOVED, NO_SESSION, NO_WORKTREE, PM_MISSING,
+};
+use super::directory::word;
+use super::{Examination, Found};
+use crate::errors::CliError;
+use crate::setup::Setup;
+
+/// How long the agent may take to say which sessions it has.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
+    if !of.has_store.get() {
+        return Ok(Vec::new());
+    }
+    let setup = of.setup;
+    let sessions = setup.stores().await?.sessions.find(&SessionQuery::all()).await?;
+    let mut found = Vec::new();
+    for (kind, check, name) in
+        [(SessionKind::Base, BASE_MISSING, "base"), (SessionKind::Pm, PM_MISSING, "PM")]
+    {
+        if !sessions.iter().any(|session| session.kind == kind) {
+            // One that is there and cannot be read is told as that.
+            if setup.session(kind).await.is_ok() {
+                let text = format!("the {name} session is missing");
+                found.push(Finding::new(check, text, "kugetsu init").cured_by(Cure::MakeSessions));
+            }
+        }
+    }
+    found.extend(moved(setup, &sessions)?);
+    found.extend(halves(setup, &sessions).await?);
+    found.extend(agents(setup, &sessions).await);
+    Ok(found)
+}
+
+/// Whether the directory was somewhere else when the sessions were made.
+fn moved(setup: &Setup, sessions: &[Session]) -> Result<Option<Finding>, CliError> {
+    let root = setup.paths()?.root();
+    let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let elsewhere: Vec<&Session> = sessions
+        .iter()
+        .filter(|session| {
+            session
+                .directory
+                .as_ref()
+                .is_some_and(|d| !d.starts_with(&real) && !d.starts_with(root))
+        })
+        .collect();
+    let Some(first) = elsewhere.first() else { return Ok(None) };
+    let place = first.directory.as_deref().map(word).unwrap_or_default();
+    let text = format!(
+        "{} of {} sessions work outside of {}, such as that of {} in {place}",
+        elsewhere.len(),
+        sessions.len(),
+        word(root),
+        first.kind,
+    );
+    let mend = "move the directory back, or set KUGETSU_DIR to where it was";
+    Ok(Some(Finding::new(MOVED, text, mend)))
+}
+
+/// Sessions without a worktree, and worktrees without a session.
+async fn halves(setup: &Setup, sessions: &[Session]) -> Found {
+    let there: BTreeSet<IssueRef> =
+        setup.worktrees()?.list().await?.into_iter().map(|worktree| worktree.issue).collect();
+    let with_session: BTreeSet<&IssueRef> = sessions
+        .iter()
+        .filter_map(|session| match &session.kind {
+            SessionKind::Dev(issue) => Some(issue),
+            _ => None,
+        })
+        .collect();
+    let mut found = Vec::new();
+    for issue in &with_session {
+        if !there.contains(issue) {
+            let mend = format!("kugetsu continue {issue} makes it again, kugetsu prune forgets it");
+            let text = format!("{issue} has a session and no worktree");
+            let cure = Cure::MakeWorktree((*issue).clone());
+            found.push(Finding::new(NO_WORKTREE, text, mend).cured_by(cure));
+        }
+    }
+    for issue in there.iter().filter(|issue| !with_session.contains(issue)) {
+        let text = format!("{issue} has a worktree and no session");
+        let mend = format!("kugetsu start {issue} goes on in it, kugetsu prune removes it");
+        found.push(Finding::new(NO_SESSION, text, mend));
+    }
+    Ok(found)
+}
+
+/// Sessions of which the agent knows nothing any more.
+async fn agents(setup: &Setup, sessions: &[Session]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    // An agent that is missing is told elsewhere.
+    let Ok(agent) = setup.agent() else { return found };
+    let Some(of_agent) = agent.sessions() else { return found };
+    let all = async {
+        for session in sessions {
+            let Some(id) = &session.agent_session else { continue };
+            if let Ok(None) = of_agent.describe(id).await {
+                let kind = &session.kind;
+                let mend = match kind {
+                    SessionKind::Dev(issue) => {
+                        format!("nothing has to be done: kugetsu continue {issue} makes another")
+                    }
+                    _ => "kugetsu init --force makes new ones".to_owned(),
+                };
+                let text = format!("the agent has deleted its session {id}, that of {kind}");
+                found.push(Finding::new(AGENT_SESSION_GONE, text, mend));
+            }
+        }
+    };
+    let _ = within(PATIENCE, all).await;
+    found
+}

@@ -57,10 +57,10 @@ impl Rescue<'_> {
         };
         let staged = self.staged(repository).filter(|staged| *staged != before && *staged != work);
         let mut parents = self.tips(repository)?;
-        parents.retain(|tip| Some(*tip) != self.head);
         if work == before && staged.is_none() && parents.is_empty() {
             return Ok(None);
         }
+        parents.retain(|tip| Some(*tip) != self.head);
         let at: Vec<Oid> = head.iter().map(Commit::id).collect();
         if let Some(staged) = staged {
             parents.insert(0, commit(repository, head.as_ref(), staged, &at, "what was staged")?);
@@ -184,7 +184,7 @@ impl Rescue<'_> {
             }
         }
         named.extend(self.head);
-        unkept(repository, named)
+        unkept(repository, &named)
     }
 }
 
@@ -196,7 +196,7 @@ fn id(text: &str) -> Option<Oid> {
 }
 
 /// Of the commits, those that no reference leads to, without those that another of them leads to.
-fn unkept(repository: &Repository, named: BTreeSet<Oid>) -> Result<Vec<Oid>, git2::Error> {
+fn unkept(repository: &Repository, named: &BTreeSet<Oid>) -> Result<Vec<Oid>, git2::Error> {
     let mut walk = repository.revwalk()?;
     walk.set_sorting(Sort::TOPOLOGICAL)?;
     for commit in named.iter().filter(|id| repository.find_commit(**id).is_ok()) {

@@ -119,7 +119,10 @@ fn halves_of_clones(directory: &Path, found: &mut Vec<Finding>) {
                     Remedy::mend("delete it; the next fetch begins again"),
                 ));
             }
-            _ if is_directory && !name.starts_with('.') && !name.ends_with(".git") => {
+            _ if is_directory
+                && !name.starts_with('.')
+                && path.extension().is_none_or(|kind| kind != "git") =>
+            {
                 halves_of_clones(&path, found);
             }
             _ => {}

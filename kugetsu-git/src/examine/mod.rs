@@ -1,8 +1,10 @@
 //! What is the matter with worktrees and clones. Looking changes nothing.
 
 mod clone;
+mod head;
 mod house;
 mod locks;
+mod nested;
 mod sites;
 mod tree;
 
@@ -16,10 +18,11 @@ use crate::site::{Roots, Site};
 use crate::source::Sources;
 
 pub(crate) use clone::{Damage, damage, damaged_objects};
+pub(crate) use head::{BranchState, Head, at, branch_state, candidate, lost};
 pub(crate) use locks::stale_locks;
 pub(crate) use sites::repository_of;
 use sites::{clones, sites};
-pub(crate) use tree::{BranchState, Head, branch_state, candidate, examine_site, leads_to_clone};
+pub(crate) use tree::{examine_site, leads_to_clone};
 
 /// All that is the matter, the clones' faults before those of their worktrees.
 pub(crate) fn examine(
@@ -48,15 +51,14 @@ fn while_quiet(
     site: &Site,
     look: impl Fn() -> Result<Vec<Finding>, WorktreeError>,
 ) -> Vec<Finding> {
-    let lock = site.lock();
-    let is_there = || fs::symlink_metadata(&lock).is_ok();
+    let file = site.lock();
+    let is_there = || fs::symlink_metadata(&file).is_ok();
     let was_there = is_there();
-    let held = Lock::at_once(&lock);
-    let found = match held {
+    let found = match Lock::at_once(&file) {
         Ok(None) if was_there && is_there() => None,
         // Without a lock file nobody is at it yet; somebody may begin while we look.
         Ok(None) => Some(look()).filter(|_| !is_there()),
-        Ok(Some(_lock)) => Some(look()),
+        Ok(Some(_held)) => Some(look()),
         Err(error) => return vec![unreadable(site, &error.to_string())],
     };
     match found {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use git2::{Oid, Repository};
+use git2::Repository;
 use kugetsu_core::WorktreeError;
 
+use super::head::{at, is_restorable, lost};
+use super::nested::nested;
 use super::sites::{entries, is_directory};
 use crate::clone;
 use crate::entry::{self, Link, Record};
@@ -33,60 +35,41 @@ pub(crate) fn examine_site(site: &Site, known: bool) -> Result<Vec<Finding>, Wor
     Ok(look.found)
 }
 
-/// Where a branch is.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum BranchState {
-    Gone,
-    At(Oid),
-    /// It leads to something that is no commit of the clone's, or nowhere at all.
-    Broken(String),
-}
-
-pub(crate) fn branch_state(repository: &Repository, name: &str) -> BranchState {
-    match repository.find_reference(name) {
-        Ok(reference) => match reference.peel_to_commit() {
-            Ok(commit) => BranchState::At(commit.id()),
-            Err(_) => BranchState::Broken(match reference.target() {
-                Some(id) => format!("{id}, which is not in the clone"),
-                None => "something that is not there".into(),
-            }),
-        },
-        Err(error)
-            if matches!(error.code(), git2::ErrorCode::NotFound | git2::ErrorCode::InvalidSpec) =>
-        {
-            BranchState::Gone
-        }
-        Err(error) => BranchState::Broken(format!("nowhere ({})", error.message())),
-    }
-}
-
 /// Whether what stands in the way was the issue's worktree once: kugetsu has noted where it was.
 pub(crate) fn was_ours(site: &Site) -> bool {
     last::noted(site).is_some() && is_directory(&site.tree)
 }
 
-struct Look<'a> {
-    site: &'a Site,
+/// What is found while one worktree is looked at.
+pub(super) struct Look<'a> {
+    pub(super) site: &'a Site,
     found: Vec<Finding>,
 }
 
 impl Look<'_> {
-    fn tell(&mut self, fault: Fault, path: &Path, found: impl Into<String>, remedy: Remedy) {
+    pub(super) fn tell(
+        &mut self,
+        fault: Fault,
+        path: &Path,
+        found: impl Into<String>,
+        remedy: Remedy,
+    ) {
         self.found.push(Finding::new(fault, Some(&self.site.issue), path, found, remedy));
     }
 
     fn nothing(&mut self) {
         let Ok(repository) = clone::open(&self.site.clone) else { return };
-        let Some(commit) = last::noted(self.site) else { return };
-        let branch = self.site.branch();
-        if repository.find_commit(commit).is_err()
-            && branch_state(&repository, &branch) == BranchState::Gone
-        {
+        let Some(commit) = lost(&repository, self.site) else { return };
+        if at(&repository, &self.site.branch()).is_none() {
             let found = format!(
                 "the worktree of {} was at commit {commit}, which the clone no longer has",
                 self.site.issue
             );
-            self.tell(Fault::CommitsLost, &self.site.last(), found, lost());
+            let remedy = Remedy::by_hand(
+                "fetch that commit into the clone from wherever else it is, or give its work up \
+                 with `kugetsu destroy --force` and start again",
+            );
+            self.tell(Fault::CommitsLost, &self.site.last(), found, remedy);
         }
     }
 
@@ -112,6 +95,7 @@ impl Look<'_> {
         let site = self.site;
         let found = format!("the record of the worktree of {} is gone from the clone", site.issue);
         let remedy = match clone::open(&site.clone) {
+            Ok(repository) if lost(&repository, site).is_some() => start_over(),
             Ok(repository) if is_restorable(&repository, site) => take_up(),
             Ok(_) => Remedy::by_hand(
                 "find the commit that its branch was at with `git fsck --lost-found`, and make the \
@@ -165,7 +149,11 @@ impl Look<'_> {
         }
         let found =
             format!("{} is in the way of the worktree of {}: {why}", tree.display(), site.issue);
-        let remedy = if is_directory(tree) {
+        let leads_to_ours = fs::symlink_metadata(tree).is_ok_and(|found| found.is_symlink())
+            && entry::read_link(tree).is_ok_and(|link| link == Link::To(site.entry()));
+        let remedy = if leads_to_ours {
+            Remedy::by_hand("move the worktree that it leads to back to where the link is")
+        } else if is_directory(tree) {
             Remedy::by_hand("look at it, and move it away")
         } else {
             Remedy::mend("move it aside; what a link leads to stays as it is")
@@ -227,114 +215,17 @@ impl Look<'_> {
         if entry::is_locked_by_us(&entry) {
             wrong.push("locked");
         }
-        if !wrong.is_empty() {
-            let found = format!(
-                "in the record of the worktree of {} these are missing or wrong: {}",
-                site.issue,
-                wrong.join(", ")
-            );
-            let remedy = Remedy::mend("write them again; no file of the worktree is touched");
-            self.tell(Fault::RecordDamaged, &entry, found, remedy);
+        if wrong.is_empty() {
+            return Ok(());
         }
+        let found = format!(
+            "in the record of the worktree of {} these are missing or wrong: {}",
+            site.issue,
+            wrong.join(", ")
+        );
+        let remedy = Remedy::mend("write them again; no file of the worktree is touched");
+        self.tell(Fault::RecordDamaged, &entry, found, remedy);
         Ok(())
-    }
-
-    fn head(&mut self, repository: &Repository) -> Result<(), WorktreeError> {
-        let (site, path) = (self.site, self.site.entry().join("HEAD"));
-        let Some(head) = Head::read(site) else { return Ok(()) };
-        match head {
-            Head::Garbled => {
-                let found = format!("{} is no HEAD of git's", path.display());
-                let remedy = self.back_to_branch(repository);
-                self.tell(Fault::HeadBroken, &path, found, remedy);
-            }
-            Head::At(commit) if repository.find_commit(commit).is_err() => {
-                let found = format!(
-                    "the worktree of {} is at commit {commit}, which is not in the clone",
-                    site.issue
-                );
-                let remedy = self.back_to_branch(repository);
-                self.tell(Fault::HeadBroken, &path, found, remedy);
-            }
-            Head::At(commit) => {
-                let doing = || format!("look for {commit}");
-                if !last::is_kept(repository, commit).doing(doing)? {
-                    let found = format!(
-                        "the worktree of {} is on no branch, and no branch has its commit {commit}",
-                        site.issue
-                    );
-                    let remedy = Remedy::mend("give the commit a reference of its own");
-                    self.tell(Fault::HeadDetached, &path, found, remedy);
-                } else {
-                    let found = format!("the worktree of {} is on no branch", site.issue);
-                    self.tell(Fault::HeadElsewhere, &path, found, Remedy::Nothing);
-                }
-            }
-            Head::On(branch) => self.on(repository, &branch)?,
-        }
-        Ok(())
-    }
-
-    fn on(&mut self, repository: &Repository, branch: &str) -> Result<(), WorktreeError> {
-        let site = self.site;
-        let path = site.clone.join(branch);
-        let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-        if branch != site.branch() {
-            let found = format!("the worktree of {} is on {name}", site.issue);
-            self.tell(Fault::HeadElsewhere, &site.entry().join("HEAD"), found, Remedy::Nothing);
-        }
-        match branch_state(repository, branch) {
-            BranchState::At(_) => {
-                if last::noted(site).is_none() {
-                    let found = format!("where the worktree of {} is was not noted", site.issue);
-                    let remedy = Remedy::mend("note it now");
-                    self.tell(Fault::NotNoted, &site.last(), found, remedy);
-                }
-            }
-            BranchState::Gone => {
-                let Some(gone) = last::gone(repository, site)? else { return Ok(()) };
-                if gone.unborn {
-                    return Ok(());
-                }
-                let found = format!("{name}, which the worktree of {} is on, is gone", site.issue);
-                let remedy = match gone.commit {
-                    Some(commit) => Remedy::mend(format!("make it again at {commit}")),
-                    None => Remedy::by_hand(format!(
-                        "find its commit with `git fsck --lost-found` in {}, and make it again \
-                         with `git update-ref {branch} <commit>`",
-                        site.clone.display()
-                    )),
-                };
-                self.tell(Fault::BranchGone, &path, found, remedy);
-            }
-            BranchState::Broken(what) => {
-                let found =
-                    format!("{name}, which the worktree of {} is on, leads to {what}", site.issue);
-                let remedy = match candidate(repository, site, branch) {
-                    Some(commit) => Remedy::mend(format!(
-                        "set it to {commit}, where it was before; the files stay as they are"
-                    )),
-                    None => Remedy::by_hand(format!(
-                        "fetch that commit into {} from wherever else it is",
-                        site.clone.display()
-                    )),
-                };
-                self.tell(Fault::BranchBroken, &path, found, remedy);
-            }
-        }
-        Ok(())
-    }
-
-    fn back_to_branch(&self, repository: &Repository) -> Remedy {
-        let branch = self.site.branch();
-        if is_restorable(repository, self.site) {
-            Remedy::mend(format!(
-                "put it back on {}; the files stay as they are",
-                self.site.issue.branch()
-            ))
-        } else {
-            Remedy::by_hand(format!("make the branch with `git update-ref {branch} <commit>`"))
-        }
     }
 
     fn index(&mut self, repository: &Repository) {
@@ -342,10 +233,15 @@ impl Look<'_> {
         if fs::symlink_metadata(&path).is_err() {
             return;
         }
-        let Err(error) = read_index(&path) else { return };
-        let found = format!("{} cannot be read: {}", path.display(), error.message());
-        let is_other_format = error.message().contains("unsupported");
-        let remedy = if is_other_format {
+        let (why, can_git_read) = match read_index(&path) {
+            Err(error) => (error.message().to_owned(), error.message().contains("unsupported")),
+            Ok(index) => match missing(repository, &index) {
+                Some(name) => (format!("what it holds of {name} is not in the clone"), false),
+                None => return,
+            },
+        };
+        let found = format!("{} cannot be used: {why}", path.display());
+        let remedy = if can_git_read {
             Remedy::by_hand(
                 "have git write it again in the usual format: \
                  `git update-index --no-split-index --force-write-index`",
@@ -422,57 +318,15 @@ impl Look<'_> {
     }
 }
 
-fn lost() -> Remedy {
-    Remedy::by_hand(
-        "fetch that commit into the clone from wherever else it is, or give its work up with \
-         `kugetsu destroy --force` and start again",
+fn start_over() -> Remedy {
+    Remedy::mend(
+        "save its files, and give it a new record where the issue starts; the files stay as they \
+         are, and show as uncommitted",
     )
 }
 
 fn take_up() -> Remedy {
     Remedy::mend("give it a new record on its branch; the files stay as they are")
-}
-
-/// What an entry's HEAD says.
-pub(crate) enum Head {
-    On(String),
-    At(Oid),
-    Garbled,
-}
-
-impl Head {
-    /// `None` if there is none.
-    pub(crate) fn read(site: &Site) -> Option<Self> {
-        let text = entry::read_file(&site.entry().join("HEAD")).ok()??;
-        let Ok(text) = String::from_utf8(text) else { return Some(Self::Garbled) };
-        Some(match text.trim().strip_prefix("ref:").map(str::trim) {
-            Some(name) if git2::Reference::is_valid_name(name) && name.starts_with("refs/") => {
-                Self::On(name.to_owned())
-            }
-            Some(_) => Self::Garbled,
-            None => match text.trim() {
-                id if id.len() == 40 => Oid::from_str(id).map_or(Self::Garbled, Self::At),
-                _ => Self::Garbled,
-            },
-        })
-    }
-}
-
-/// Whether the issue's branch is there, or can be made again.
-pub(crate) fn is_restorable(repository: &Repository, site: &Site) -> bool {
-    matches!(branch_state(repository, &site.branch()), BranchState::At(_))
-        || candidate(repository, site, &site.branch()).is_some()
-}
-
-/// A commit that the branch was at, and that is there.
-pub(crate) fn candidate(repository: &Repository, site: &Site, branch: &str) -> Option<Oid> {
-    last::seen(repository, site, branch).or_else(|| {
-        let remote = branch.replacen("refs/heads/", clone::REMOTE, 1);
-        match branch_state(repository, &remote) {
-            BranchState::At(commit) if remote != branch => Some(commit),
-            _ => None,
-        }
-    })
 }
 
 /// Reads an index as it is on disk.
@@ -482,42 +336,22 @@ pub(crate) fn read_index(path: &Path) -> Result<git2::Index, git2::Error> {
     Ok(index)
 }
 
+/// The first file of an index whose content is not there.
+fn missing(repository: &Repository, index: &git2::Index) -> Option<String> {
+    let odb = repository.odb().ok()?;
+    // git has the empty file without having it.
+    let nothing = git2::Oid::hash_object(git2::ObjectType::Blob, b"").ok()?;
+    let gone = |entry: &git2::IndexEntry| {
+        entry.mode != 0o160_000 && entry.id != nothing && !odb.exists(entry.id)
+    };
+    let entry = index.iter().find(gone)?;
+    Some(String::from_utf8_lossy(&entry.path).into_owned())
+}
+
 pub(crate) fn leads_to_clone(site: &Site) -> bool {
     let entry = site.entry();
     let text = entry::read_file(&entry.join("commondir")).ok().flatten().unwrap_or_default();
     let Ok(text) = std::str::from_utf8(&text) else { return false };
     !text.trim().is_empty()
         && entry.join(text.trim()).canonicalize().is_ok_and(|place| place == site.clone)
-}
-
-/// How deep, and through how many names, is looked for repositories in a worktree.
-const DEPTH: usize = 8;
-const MOST: usize = 100_000;
-
-/// The repositories and worktrees inside of the worktree that are no submodules.
-fn nested(tree: &Path, submodules: &std::collections::HashSet<Vec<u8>>) -> Vec<PathBuf> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut found = Vec::new();
-    let mut left = MOST;
-    let mut next = vec![(tree.to_owned(), 0)];
-    while let Some((directory, depth)) = next.pop() {
-        for inside in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            left = left.saturating_sub(1);
-            if left == 0 {
-                return found;
-            }
-            let path = inside.path();
-            if inside.file_name() == ".git" {
-                let relative = directory.strip_prefix(tree).unwrap_or(&directory);
-                let is_submodule = submodules.contains(relative.as_os_str().as_bytes());
-                if directory != tree && !is_submodule {
-                    found.push(directory.clone());
-                }
-            } else if depth < DEPTH && inside.file_type().is_ok_and(|kind| kind.is_dir()) {
-                next.push((path, depth + 1));
-            }
-        }
-    }
-    found.sort();
-    found
 }

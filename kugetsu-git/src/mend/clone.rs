@@ -114,7 +114,8 @@ async fn whole(
     }
     let mut done = format!("{} is a repository again", clone.display());
     if let Err(error) = fetch(worktrees, roots, &clone, Extent::All).await {
-        done.push_str(&format!(", and could not be fetched: {error}"));
+        done += ", and could not be fetched: ";
+        done += &error.to_string();
     }
     Ok(Mended::new(done).with_rescued(rescued))
 }

@@ -59,7 +59,7 @@ fn close(roots: &Roots, path: &Path) -> Result<Mended, WorktreeError> {
         return Ok(Mended::default());
     }
     let mut mode = fs::metadata(path).doing(doing)?.permissions();
-    if mode.mode() & 0o077 == 0 {
+    if mode.mode().trailing_zeros() >= 6 {
         return Ok(Mended::default());
     }
     mode.set_mode(0o700);

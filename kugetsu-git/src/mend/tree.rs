@@ -10,7 +10,9 @@ use crate::adopt::adopt;
 use crate::clone::{self, REMOTE};
 use crate::delete::delete;
 use crate::entry::{self, Record};
-use crate::examine::{BranchState, Head, branch_state, candidate, examine_site, leads_to_clone};
+use crate::examine::{
+    BranchState, Head, at, branch_state, candidate, examine_site, leads_to_clone, lost,
+};
 use crate::fault::{Doing, backend};
 use crate::finding::{Fault, Finding, Mended};
 use crate::last;
@@ -105,6 +107,10 @@ impl Mend<'_> {
         let Some(commit) = candidate(repository, self.site, name) else {
             return Err(in_the_way(&self.site.tree, "where its branch was is not known"));
         };
+        if lost(repository, self.site).is_some() {
+            // It says which commit was lost, which somebody may look for.
+            self.aside(&self.site.last())?;
+        }
         let loose = self.site.clone.join(name);
         if let BranchState::Broken(_) = state
             && fs::symlink_metadata(&loose).is_ok_and(|found| found.is_file())
@@ -119,8 +125,11 @@ impl Mend<'_> {
         let (site, entry) = (self.site, self.site.entry());
         let repository = self.open()?;
         self.rescue(entry::head(&repository, &entry))?;
-        last::restore(&repository, site)?;
-        delete(&entry).doing(|| format!("delete {}", entry.display()))?;
+        match last::restore(&repository, site) {
+            Ok(()) => delete(&entry).doing(|| format!("delete {}", entry.display()))?,
+            // It may name commits that the clone has lost, which somebody may look for.
+            Err(_) => self.aside(&entry)?,
+        }
         Ok(format!(
             "the record is removed; the next start makes the worktree again from {}",
             site.issue.branch()
@@ -163,11 +172,7 @@ impl Mend<'_> {
         let new_entry = site.new_entry();
         make_directory(&new_entry).doing(|| self.doing())?;
         let base = clone::default_branch(&repository);
-        let from = base.as_ref().map(|base| branch_state(&repository, &format!("{REMOTE}{base}")));
-        let from = from.and_then(|from| match from {
-            BranchState::At(commit) => Some(commit),
-            _ => None,
-        });
+        let from = base.as_ref().and_then(|base| at(&repository, &format!("{REMOTE}{base}")));
         let record = Record::new(site.issue.clone(), base.filter(|_| from.is_some()), from);
         entry::write(site, &new_entry, &record).doing(|| self.doing())?;
         adopt(site, commit)?;
@@ -182,11 +187,7 @@ impl Mend<'_> {
         let is_gone = |name: &str| fs::symlink_metadata(entry.join(name)).is_err();
         let head = entry::head(&repository, &entry);
         if is_gone("HEAD") || is_gone("index") {
-            let head = head.or_else(|| match branch_state(&repository, &site.branch()) {
-                BranchState::At(commit) => Some(commit),
-                _ => None,
-            });
-            self.rescue(head)?;
+            self.rescue(head.or_else(|| at(&repository, &site.branch())))?;
         }
         if Record::read(&entry).is_some_and(|record| record.issue != site.issue) {
             let record = entry.join("kugetsu.json");
@@ -206,6 +207,7 @@ impl Mend<'_> {
         self.rescue(Some(commit))?;
         self.aside(&site.entry().join("HEAD"))?;
         entry::mend(site)?;
+        last::note(self.held, site)?;
         Ok(format!("it is on {} again", site.issue.branch()))
     }
 
@@ -219,8 +221,13 @@ impl Mend<'_> {
     }
 
     fn make_branch(&mut self) -> Result<String, WorktreeError> {
-        let name = entry::branch(&self.site.entry()).unwrap_or_else(|| self.site.issue.branch());
-        last::restore(&self.open()?, self.site)?;
+        let name = entry::on(&self.site.entry()).unwrap_or_else(|| self.site.branch());
+        let repository = self.open()?;
+        if last::restore(&repository, self.site).is_err() {
+            let commit = self.branch_named(&repository, &name)?;
+            self.rescue(Some(commit))?;
+        }
+        last::note(self.held, self.site)?;
         Ok(format!("{name} is there again"))
     }
 
@@ -229,13 +236,14 @@ impl Mend<'_> {
         let repository = self.open()?;
         let commit = self.branch_named(&repository, &name)?;
         self.rescue(Some(commit))?;
+        last::note(self.held, self.site)?;
         Ok(format!("{name} is at {commit} again"))
     }
 
     /// Leaves another worktree at its commit, without its branch.
     fn detach(&mut self, other: &Path) -> Result<String, WorktreeError> {
         let repository = self.open()?;
-        let BranchState::At(commit) = branch_state(&repository, &self.site.branch()) else {
+        let Some(commit) = at(&repository, &self.site.branch()) else {
             return Err(in_the_way(other, "the branch leads nowhere"));
         };
         let place = entry::place(other).doing(|| self.doing())?.unwrap_or_default();

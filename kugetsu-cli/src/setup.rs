@@ -199,7 +199,7 @@ impl Setup {
                             return Err(gone(&self.screen.path(&paths.database())));
                         }
                         let store = SqliteStore::open(place.paths.database()).await?;
-                        Ok(Stores::of(store.clone()).with_inbox(store))
+                        Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
                     _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
                 }
@@ -368,6 +368,12 @@ impl Setup {
 
     fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {
         self.opencode.get().into_iter().chain(self.pm_opencode.get())
+    }
+
+    /// opencode, if it is the agent.
+    pub(crate) fn opencode_agent(&self) -> Result<Option<&OpencodeRunner>, CliError> {
+        self.agent()?;
+        Ok(self.opencode.get())
     }
 
     /// Ends what earlier processes have left of their agents, and tells what it was.

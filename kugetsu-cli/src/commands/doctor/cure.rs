@@ -11,6 +11,7 @@ use kugetsu_core::{Clock as _, IssueRef, SlotKey, SlotPool as _, WorktreeSpec};
 use kugetsu_queue::sqlite::care;
 
 use super::finding::{Cure, Finding};
+use super::permissions;
 use crate::commands::{daemon, init};
 use crate::errors::CliError;
 use crate::screen::time;
@@ -99,6 +100,13 @@ async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
                 [] => mended.done,
                 rescued => format!("{}; saved before: {}", mended.done, rescued.join(", ")),
             })
+        }
+        Cure::Permissions => {
+            let fixed = permissions::mend(setup).await?;
+            match fixed.and_then(|fixed| fixed.busy.into_iter().next()) {
+                Some(busy) => Err(CliError::failed(format!("{busy} is in use; try again later"))),
+                None => Ok("it has the rules of its role".into()),
+            }
         }
         Cure::EndLeftovers => Ok(setup.end_leftovers().await?.join("; ")),
     }

@@ -48,6 +48,8 @@ pub(super) enum Cure {
     MakeWorktree(IssueRef),
     /// What the worktrees' own repair does.
     Worktrees(Box<kugetsu_git::Finding>),
+    /// Gives opencode's sessions the rules of their roles.
+    Permissions,
     /// Ends processes that nobody owns.
     EndLeftovers,
 }
@@ -241,6 +243,10 @@ checks! {
         "its agent has no place to work in";
     AGENT_SESSION_GONE = "session.agent-gone", Sessions, Warning,
         "what was said in it is lost; the issue goes on with a new one";
+    PERMISSION = "session.permission", Sessions, Error,
+        "its agent would ask for permission, and nobody answers";
+    PERMISSIONS_CLOSED = "session.permission-unknown", Sessions, Warning,
+        "whether an agent would wait for an answer is not known";
     NO_SESSION = "worktree.without-session", Worktrees, Note,
         "it takes place, and no agent knows what was done in it";
     WORKTREES_CLOSED = "worktrees.closed", Worktrees, Error,

@@ -27,6 +27,7 @@ const ROUNDS: usize = 4;
 
 pub(super) async fn doctor(args: Doctor, setup: &Setup) -> Result<(), CliError> {
     if args.fix_permissions {
+        setup.make_do();
         permissions::fix(setup).await?;
         if !args.fix {
             return Ok(());

@@ -3,6 +3,7 @@
 mod attribution;
 mod daemon;
 mod death;
+mod doctor;
 mod faults;
 mod hostile;
 mod house;

@@ -9,6 +9,7 @@ mod salvage;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
 use kugetsu_core::{Event, Notice, Session, Task};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -172,15 +173,16 @@ pub fn free_lanes(path: &Path) -> Result<(), StoreError> {
     free().map_err(|fault: Fault| fault.into_store_error(path, "free the lanes"))
 }
 
-impl SqliteStore {
-    /// The records that cannot be read. It reads all there are.
-    pub async fn unreadable(&self) -> Result<Vec<Unreadable>, StoreError> {
-        let read = self.database.read(unreadable).await;
-        read.map_err(|fault| fault.into_store_error(self.path(), "look for unreadable records"))
-    }
+/// A store that can tell how many of its records make no sense, since its lists leave them out.
+#[async_trait]
+pub trait Records: fmt::Debug + Send + Sync + 'static {
+    /// How many tasks cannot be read. It reads all there are.
+    async fn unreadable_tasks(&self) -> Result<u64, StoreError>;
+}
 
-    /// How many tasks cannot be read, which lists leave out.
-    pub async fn unreadable_tasks(&self) -> Result<u64, StoreError> {
+#[async_trait]
+impl Records for SqliteStore {
+    async fn unreadable_tasks(&self) -> Result<u64, StoreError> {
         let read = self.database.read(|connection| {
             let mut count = 0;
             each(connection, Kind::Task, |_, _| count += 1)?;

@@ -101,7 +101,9 @@ fn put_aside(path: &Path, stamp: &str) -> Result<Option<PathBuf>, Fault> {
         _ => None,
     };
     let log = beside(path, "-wal");
-    if log.try_exists()? {
+    if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+        fs::remove_file(log)?;
+    } else if log.try_exists()? {
         match &kept {
             Some(kept) if !beside(kept, "-wal").exists() => fs::rename(&log, beside(kept, "-wal"))?,
             _ => fs::rename(&log, unused(path, &format!("-wal.damaged-{stamp}")))?,

@@ -157,32 +157,24 @@ fn modes(paths: &Paths, found: &mut Vec<Finding>) {
         }
         if about.uid() != own {
             foreign.push(path);
-        } else if about.mode() & 0o077 != 0 {
+        } else if about.mode() & closed(&path, paths) != 0 {
             loose.push((path, about));
         }
     }
+    let told = |path: &Path, about: &Metadata, found: String, mend: String| {
+        let mode = about.mode() & 0o7777 & !closed(path, paths);
+        Finding::new(LOOSE, found, mend.replace("{mode}", &format!("{mode:o}")))
+            .cured_by(Cure::Mode(path.to_owned(), mode))
+    };
     for (path, about) in loose.iter().take(NAMED) {
-        let mode = tight(about);
-        found.push(
-            Finding::new(
-                LOOSE,
-                format!("{} has mode {:o}", word(path), about.mode() & 0o7777),
-                format!("chmod {mode:o} {}", word(path)),
-            )
-            .cured_by(Cure::Mode(path.clone(), mode)),
-        );
+        let text = format!("{} has mode {:o}", word(path), about.mode() & 0o7777);
+        found.push(told(path, about, text, format!("chmod {{mode}} {}", word(path))));
     }
+    // The next round has the next ones.
     if let Some((first, about)) = loose.get(NAMED) {
         let more = loose.len() - NAMED;
-        let mode = tight(about);
-        found.push(
-            Finding::new(
-                LOOSE,
-                format!("{more} more files, such as {}, are open to others", word(first)),
-                format!("chmod -R go= {}", word(paths.root())),
-            )
-            .cured_by(Cure::Mode(first.clone(), mode)),
-        );
+        let text = format!("{more} more files, such as {}, are open to others", word(first));
+        found.push(told(first, about, text, format!("chmod -R go= {}", word(paths.root()))));
     }
     if let Some(first) = foreign.first() {
         let more = match foreign.len() {
@@ -197,9 +189,13 @@ fn modes(paths: &Paths, found: &mut Vec<Finding>) {
     }
 }
 
-/// The mode that it should have.
-fn tight(about: &Metadata) -> u32 {
-    about.mode() & 0o700
+/// What others must not have: anything, but a file that people write and that holds no secret may be
+/// read, since it is in a directory that is closed.
+fn closed(path: &Path, paths: &Paths) -> u32 {
+    let is_for_people = path.parent() == Some(paths.root())
+        && path.is_file()
+        && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"kugetsu.db"));
+    if is_for_people { 0o022 } else { 0o077 }
 }
 
 /// What only its owner should read: everything of ours but the worktrees and clones, in whose private
@@ -208,9 +204,13 @@ fn private(paths: &Paths) -> Vec<PathBuf> {
     let root = paths.root();
     let mut all = vec![root.to_owned()];
     all.extend(paths.directories().into_iter().filter(|directory| directory != root));
-    for directory in [root.to_owned(), paths.queue(), paths.logs(), paths.state("opencode")] {
+    for directory in [root.to_owned(), paths.queue(), paths.logs()] {
         all.extend(files(&directory));
     }
+    let is_store = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"opencode.db"))
+    };
+    all.extend(files(&paths.state("opencode")).into_iter().filter(is_store));
     all.extend(entries(&paths.logs()).into_iter().filter(|path| path.is_dir()));
     for directory in entries(&paths.logs()) {
         all.extend(files(&directory));

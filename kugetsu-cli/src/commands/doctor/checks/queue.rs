@@ -5,7 +5,9 @@ use std::time::Duration;
 use kugetsu_core::{Clock as _, Moment, SlotKey, SlotPool as _, Task, TaskQuery};
 use kugetsu_queue::HoldKind;
 
-use super::super::finding::{Cure, Finding, HUNG, LONG_PAUSED, NOT_RUNNING, PAUSED, STALE_PID};
+use super::super::finding::{
+    CHECK_FAILED, Cure, Finding, HUNG, LEFTOVERS, LONG_PAUSED, NOT_RUNNING, PAUSED, STALE_PID,
+};
 use super::directory::word;
 use super::{Examination, Found};
 use crate::commands::daemon;
@@ -35,6 +37,7 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
             format!("kill -CONT {}", daemon.pid),
         ));
     }
+    found.extend(leftovers(setup).await);
     if !of.has_store.get() {
         return Ok(found);
     }
@@ -130,6 +133,31 @@ fn stale_pid(setup: &Setup) -> Result<Option<Finding>, CliError> {
     };
     let mend = format!("rm {}", word(&path));
     Ok(Some(Finding::new(STALE_PID, text, mend).cured_by(Cure::Remove(path))))
+}
+
+/// Processes of agents whose kugetsu is gone.
+async fn leftovers(setup: &Setup) -> Vec<Finding> {
+    let Ok(Some(opencode)) = setup.opencode_agent() else { return Vec::new() };
+    let told = match opencode.leftovers().await {
+        Ok(left) => left,
+        Err(error) => {
+            let mend = "see to it that you may read its directory";
+            return vec![Finding::new(CHECK_FAILED, error.to_string(), mend)];
+        }
+    };
+    let living = told.into_iter().filter(|left| !left.processes.is_empty());
+    living
+        .map(|left| {
+            let names: Vec<String> = left
+                .processes
+                .iter()
+                .map(|process| format!("{} ({})", process.0, escape::line(&process.1)))
+                .collect();
+            let text = format!("processes of an agent are left over: {}", names.join(", "));
+            Finding::new(LEFTOVERS, text, "kugetsu doctor --fix ends them, as the next start does")
+                .cured_by(Cure::EndLeftovers)
+        })
+        .collect()
 }
 
 /// Whether the process is stopped, as by `kill -STOP`.

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kugetsu_core::{IssueRef, Session, SessionKind, SessionQuery};
+use kugetsu_core::{AgentError, IssueRef, Session, SessionKind, SessionQuery};
+
+use kugetsu_opencode::Wrong;
 
 use super::super::bounded::within;
 use super::super::finding::{
-    AGENT_SESSION_GONE, BASE_MISSING, Cure, Finding, MOVED, NO_SESSION, NO_WORKTREE, PM_MISSING,
+    AGENT_SESSION_GONE, BASE_MISSING, Cure, Finding, MOVED, NO_SESSION, NO_WORKTREE, PERMISSION,
+    PERMISSIONS_CLOSED, PM_MISSING,
 };
+use super::super::permissions;
 use super::directory::word;
 use super::{Examination, Found};
 use crate::errors::CliError;
@@ -37,7 +41,9 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     }
     found.extend(moved(setup, &sessions)?);
     found.extend(halves(setup, &sessions).await?);
-    found.extend(agents(setup, &sessions).await);
+    if permissions(setup, &sessions, &mut found).await != Whole::Yes {
+        found.extend(agents(setup, &sessions).await);
+    }
     Ok(found)
 }
 
@@ -93,6 +99,53 @@ async fn halves(setup: &Setup, sessions: &[Session]) -> Found {
         found.push(Finding::new(NO_SESSION, text, mend));
     }
     Ok(found)
+}
+
+/// Whether the agent has all sessions that kugetsu knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
+}
+
+/// The rules of opencode's sessions. Asking for them tells how many of the sessions there are.
+async fn permissions(setup: &Setup, sessions: &[Session], found: &mut Vec<Finding>) -> Whole {
+    let Ok(Some(opencode)) = setup.opencode_agent() else { return Whole::No };
+    let known: Vec<_> = sessions.iter().filter_map(permissions::known).collect();
+    let told = match within(PATIENCE, opencode.examine_permissions(&known)).await {
+        Ok(Ok(Some(told))) => told,
+        Ok(Ok(None)) => return if known.is_empty() { Whole::Yes } else { Whole::No },
+        Ok(Err(AgentError::Missing { .. })) => return Whole::Yes,
+        Ok(Err(error)) => {
+            let mend = "see whether `opencode db path` works";
+            found.push(Finding::new(PERMISSIONS_CLOSED, error.to_string(), mend));
+            return Whole::Yes;
+        }
+        Err(_) => {
+            let text = "opencode does not say which sessions it has";
+            found.push(Finding::new(
+                PERMISSIONS_CLOSED,
+                text,
+                "see whether `opencode db path` works",
+            ));
+            return Whole::Yes;
+        }
+    };
+    for wrong in &told.wrong {
+        let of = sessions.iter().find(|s| s.agent_session.as_ref() == Some(&wrong.session));
+        let kind = of.map(|session| session.kind.to_string()).unwrap_or_default();
+        let what = match &wrong.why {
+            Wrong::Missing => "has no permissions in opencode's database".to_owned(),
+            Wrong::Unreadable => "has permissions that make no sense".to_owned(),
+            Wrong::Asks(class) => format!("would ask for {class}"),
+            Wrong::Allows(class) => format!("may {class}, which its role may not"),
+            _ => "has wrong permissions".to_owned(),
+        };
+        let text = format!("the session {} ({kind}) {what}", wrong.session);
+        let mend = "kugetsu doctor --fix-permissions";
+        found.push(Finding::new(PERMISSION, text, mend).cured_by(Cure::Permissions));
+    }
+    if told.sessions == known.len() { Whole::Yes } else { Whole::No }
 }
 
 /// Sessions of which the agent knows nothing any more.

@@ -64,7 +64,7 @@ fn look(paths: &Paths) -> Vec<Finding> {
         if let Err(error) = Variables::read(paths, Some(name)) {
             let mend = error.advice().unwrap_or("correct it").to_owned();
             let finding = Finding::new(ENV_INVALID, error.message(), mend);
-            if !found.iter().any(|other: &Finding| other.is_same(&finding)) {
+            if !found.iter().any(|other: &Finding| other.found == finding.found) {
                 found.push(finding);
             }
         }

@@ -77,6 +77,14 @@ async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
             init::make(setup, false).await?;
             Ok("made it".into())
         }
+        Cure::ForgetSession(id) => {
+            let Some(_slot) = setup.slots()?.try_acquire(&SlotKey::Pm, "kugetsu doctor").await?
+            else {
+                return Err(CliError::failed("the PM is in use; try again when it has ended"));
+            };
+            setup.stores().await?.sessions.remove(*id).await?;
+            Ok("forgot it, so that a new one is made".into())
+        }
         Cure::MakeWorktree(issue) => {
             let _slot = slot(setup, issue).await?;
             let base = setup.settings()?.get("base_branch").map(str::to_owned);

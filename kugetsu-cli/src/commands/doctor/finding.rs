@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kugetsu_core::IssueRef;
+use kugetsu_core::{IssueRef, SessionId};
 use serde::Serialize;
 
 /// How much it matters.
@@ -44,6 +44,9 @@ pub(super) enum Cure {
     FreeLanes,
     /// Makes the base and the PM's session if they are missing.
     MakeSessions,
+    /// Forgets the record of the base or of the PM's session, of which the agent knows nothing any
+    /// more, so that it is made anew.
+    ForgetSession(SessionId),
     /// Makes the issue's worktree again from its branch.
     MakeWorktree(IssueRef),
     /// What the worktrees' own repair does.

@@ -24,12 +24,9 @@ async fn permissions_and_sessions_that_opencode_has_lost_are_found_and_mended() 
     let ran = house.run(&["start", &issue(1), "MODEL: write a.txt precious"]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let database = house.directory().join("state/opencode/opencode.db");
-    let null = || {
-        let opencode = Connection::open(&database).unwrap();
-        opencode.execute("UPDATE session SET permission = NULL", []).unwrap()
-    };
-
-    assert!(null() >= 3, "base, PM and the issue's");
+    let opencode = Connection::open(&database).unwrap();
+    let nulls = opencode.execute("UPDATE session SET permission = NULL", []).unwrap();
+    assert!(nulls >= 3, "base, PM and the issue's");
     let told = house.run(&["doctor", "--json"]).await;
     assert!(ids(&told.stdout, "findings").contains(&"session.permission".into()), "{told:?}");
     assert_eq!(told.code, Some(1), "{told:?}");
@@ -37,24 +34,25 @@ async fn permissions_and_sessions_that_opencode_has_lost_are_found_and_mended() 
     assert_eq!(fixed.code, Some(0), "{fixed:?}");
     assert!(fixed.stdout.starts_with("Fixing session permissions\n"), "{fixed:?}");
     assert!(fixed.stdout.ends_with("Session permissions fix complete\n"), "{fixed:?}");
-    let told = house.run(&["doctor", "--json"]).await;
-    assert_eq!(ids(&told.stdout, "findings"), Vec::<String>::new(), "{told:?}");
-    null();
-    let fixed = house.run(&["doctor", "--fix", "--json"]).await;
-    assert!(ids(&fixed.stdout, "mended").contains(&"session.permission".into()), "{fixed:?}");
 
-    let listed = house.run(&["list", "--json"]).await;
-    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
-    let session = find(&listed).expect("the issue's agent session");
-    house.forget(&session).await;
-    let told = house.run(&["doctor", "--json"]).await;
-    assert_eq!(ids(&told.stdout, "findings"), ["session.agent-gone"], "{told:?}");
-    assert!(told.stdout.contains(&session), "{told:?}");
+    let store = Connection::open(house.directory().join("kugetsu.db")).unwrap();
+    let session = |kind: &str| -> String {
+        let select = "SELECT document ->> 'agent_session' FROM session WHERE kind LIKE ?1";
+        store.query_row(select, [format!("%\"{kind}\"%")], |row| row.get(0)).unwrap()
+    };
+    let (pm, dev) = (session("pm"), session("dev"));
+    house.forget(&pm).await;
+    house.forget(&dev).await;
+    let fixed = house.run(&["doctor", "--fix", "--json"]).await;
+    assert_eq!(ids(&fixed.stdout, "mended"), ["session.agent-gone", "session.pm-missing"]);
+    // The issue's is made anew by the next start, with what is remembered of it.
+    assert_eq!(ids(&fixed.stdout, "findings"), ["session.agent-gone"], "{fixed:?}");
+    assert!(fixed.stdout.contains(&dev), "{fixed:?}");
+    assert_ne!(session("pm"), pm);
     let on = house.run(&["start", &issue(1), "MODEL: say on"]).await;
     assert_eq!(on.code, Some(0), "{on:?}");
-    let told = house.run(&["doctor", "--json"]).await;
-    assert_eq!(ids(&told.stdout, "findings"), Vec::<String>::new(), "{told:?}");
 
+    drop(opencode);
     for file in fs::read_dir(house.directory().join("state/opencode")).unwrap() {
         let path = file.unwrap().path();
         if path.to_string_lossy().contains("opencode.db") {
@@ -64,14 +62,4 @@ async fn permissions_and_sessions_that_opencode_has_lost_are_found_and_mended() 
     let fixed = house.run(&["doctor", "--fix-permissions"]).await;
     assert_eq!(fixed.stdout, "Fixing session permissions\nopencode database not found\n");
     assert_eq!(fixed.code, Some(1), "{fixed:?}");
-}
-
-/// The first agent session that stands in it.
-fn find(told: &Value) -> Option<String> {
-    match told {
-        Value::String(text) if text.starts_with("ses_") => Some(text.clone()),
-        Value::Array(all) => all.iter().find_map(find),
-        Value::Object(all) => all.values().find_map(find),
-        _ => None,
-    }
 }

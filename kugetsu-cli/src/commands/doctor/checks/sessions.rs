@@ -159,14 +159,18 @@ async fn agents(setup: &Setup, sessions: &[Session]) -> Vec<Finding> {
             let Some(id) = &session.agent_session else { continue };
             if let Ok(None) = of_agent.describe(id).await {
                 let kind = &session.kind;
-                let mend = match kind {
-                    SessionKind::Dev(issue) => {
-                        format!("nothing has to be done: kugetsu continue {issue} makes another")
-                    }
-                    _ => "kugetsu init --force makes new ones".to_owned(),
-                };
                 let text = format!("the agent has deleted its session {id}, that of {kind}");
-                found.push(Finding::new(AGENT_SESSION_GONE, text, mend));
+                let finding = |mend: String| Finding::new(AGENT_SESSION_GONE, text, mend);
+                found.push(match kind {
+                    SessionKind::Base | SessionKind::Pm => {
+                        finding("kugetsu init --force makes new ones".into())
+                            .cured_by(Cure::ForgetSession(session.id))
+                    }
+                    SessionKind::Dev(issue) => finding(format!(
+                        "nothing has to be done: kugetsu continue {issue} makes another"
+                    )),
+                    _ => finding("nothing has to be done: the next start makes another".into()),
+                });
             }
         }
     };

@@ -28,7 +28,8 @@ Exit codes:
      the issue is in use     78  wrong settings, or not initialised
                             130  stopped by Ctrl-C
 
-Everything is kept in KUGETSU_DIR (default ~/.kugetsu).";
+Everything is kept in KUGETSU_DIR (default ~/.kugetsu). `kugetsu help refs` says how issues are
+named, `kugetsu help config` lists the settings, `kugetsu help exit-codes` says more about those.";
 
 /// A team of coding agents on a team's issues, headlessly and safely.
 #[derive(Debug, Parser)]

@@ -20,6 +20,7 @@ use git2::{
 use kugetsu_core::WorktreeError;
 
 use crate::entry;
+use crate::examine::read_index;
 use crate::fault::Doing;
 use crate::scratch::make_directory;
 
@@ -139,10 +140,7 @@ impl Rescue<'_> {
     /// What the record's index holds, written as a tree; `None` if it cannot be read. Of a conflict,
     /// both sides are on commits of their own.
     fn staged(&self, repository: &Repository) -> Option<Oid> {
-        let path = self.entry?.join("index");
-        fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let mut index = Index::open(&path).ok()?;
-        index.read(true).ok()?;
+        let index = read_index(&self.entry?.join("index")).ok()?;
         let mut plain = Index::new().ok()?;
         for entry in index.iter().filter(|entry| entry.flags & STAGE == 0) {
             plain.add(&entry).ok()?;

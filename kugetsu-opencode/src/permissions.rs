@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Engine;
 use crate::rules::{self, Stored};
 use crate::runner::OpencodeRunner;
+use crate::server::Http;
 use crate::sessions::during;
 use crate::state::State;
 use crate::{fault, quirks};
@@ -97,24 +98,19 @@ impl OpencodeRunner {
             Engine::Server => self.lease().await.ok(),
             Engine::Run => None,
         };
+        let mut left = Vec::new();
         for wrong in &told.wrong {
             let Some(row) = rows.iter().find(|row| row.id == wrong.session) else { continue };
             let role = role_of(sessions, &wrong.session);
-            let mut is_done = false;
             // The server cannot read a session whose rules it cannot read.
-            if let Some(server) = server.as_ref().filter(|_| wrong.why != Wrong::Unreadable)
-                && let Ok(rules) = self.rules_for(server.http(), role, &row.directory).await
-            {
-                server
-                    .http()
-                    .add_rules(row.id.as_str(), &rules)
-                    .await
-                    .map_err(during("set what the agent may do"))?;
-                is_done = true;
+            let server = server.as_ref().filter(|_| wrong.why != Wrong::Unreadable);
+            match server {
+                Some(server) if self.set(server.http(), row, role).await.is_ok() => {}
+                _ => left.push((row, role)),
             }
-            if !is_done {
-                self.write(row, role).await?;
-            }
+        }
+        if !left.is_empty() {
+            self.write(&left).await?;
         }
         match self.look(sessions).await? {
             Some((now, _)) if !now.wrong.is_empty() => {
@@ -178,18 +174,34 @@ impl OpencodeRunner {
         Ok(rows)
     }
 
-    /// Writes the rules of a role into the database.
-    async fn write(&self, row: &Row, role: Role) -> Result<(), AgentError> {
+    /// Has the server give the session the rules of its role.
+    async fn set(&self, http: &Http, row: &Row, role: Role) -> Result<(), AgentError> {
+        let rules = self.rules_for(http, role, &row.directory).await?;
+        let set = http.add_rules(row.id.as_str(), &rules).await;
+        set.map_err(during("set what the agent may do"))
+    }
+
+    /// Writes the rules of their roles into the database.
+    async fn write(&self, rows: &[(&Row, Role)]) -> Result<(), AgentError> {
         let state = self.state().await?;
-        let rules = self.plain_rules(role, &state);
-        let rules = serde_json::to_string(&rules)
-            .map_err(|error| fault::backend("write rules", Retry::Never, error))?;
-        let query = format!(
-            "update session set permission = '{}' where id = '{}'",
-            rules.replace('\'', "''"),
-            row.id
-        );
-        self.database_says(&state, &query).await.map(|_| ())
+        // An argument may be only so long.
+        for some in rows.chunks(20) {
+            let mut cases = String::new();
+            for (row, role) in some {
+                let rules = serde_json::to_string(&self.plain_rules(*role, &state))
+                    .map_err(|error| fault::backend("write rules", Retry::Never, error))?;
+                cases += &["when '", row.id.as_str(), "' then '", &rules.replace('\'', "''"), "' "]
+                    .concat();
+            }
+            let ids: Vec<_> = some.iter().map(|(row, _)| row.id.as_str()).collect();
+            // The ids consist of letters, digits and underscores.
+            let query = format!(
+                "update session set permission = case id {cases}end where id in ('{}')",
+                ids.join("', '")
+            );
+            self.database_says(&state, &query).await?;
+        }
+        Ok(())
     }
 
     async fn database_says(&self, state: &State, query: &str) -> Result<Vec<u8>, AgentError> {

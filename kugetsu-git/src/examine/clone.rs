@@ -128,6 +128,9 @@ pub(crate) fn damage(clone: &Path) -> Vec<Damage> {
 /// Whether a line of packed references is none.
 fn is_packed_damaged(path: &Path) -> bool {
     let Ok(found) = fs::symlink_metadata(path) else { return false };
+    if !found.is_file() {
+        return true;
+    }
     let Ok(text) = fs::read(path) else { return true };
     let is_line = |line: &[u8]| {
         line.starts_with(b"#")
@@ -137,7 +140,7 @@ fn is_packed_damaged(path: &Path) -> bool {
                 && line[41..].starts_with(b"refs/"))
     };
     let lines = text.split(|&byte| byte == b'\n');
-    !found.is_file() || !lines.filter(|line| !line.is_empty()).all(is_line)
+    !lines.filter(|line| !line.is_empty()).all(is_line)
 }
 
 struct Look<'a> {

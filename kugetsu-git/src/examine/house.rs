@@ -7,9 +7,9 @@ use std::path::Path;
 
 use kugetsu_core::WorktreeError;
 
+use crate::entry::{self, Link};
 use crate::fault::Doing;
 use crate::finding::{Fault, Finding, Remedy};
-use crate::lock::Lock;
 use crate::site::{Roots, Site};
 
 /// What hidden files and directories beside the worktrees are ours.
@@ -47,11 +47,18 @@ pub(super) fn examine(
             Some((_, "rescue")) => found.push(kept_aside(&path)),
             Some(_) => {}
             None if stems.contains(name.as_str()) => {}
+            // It is told of the worktree.
+            None if sites.iter().any(|site| is_renamed(site, &path)) => {}
             None => found.push(stray(&path)),
         }
     }
     halves_of_clones(&roots.repositories, found);
     Ok(())
+}
+
+fn is_renamed(site: &Site, path: &Path) -> bool {
+    fs::symlink_metadata(&site.tree).is_err()
+        && entry::read_link(path).is_ok_and(|link| link == Link::To(site.entry()))
 }
 
 fn half(
@@ -62,9 +69,7 @@ fn half(
     site: Option<&Site>,
 ) -> Option<Finding> {
     let lock = worktrees.join(format!(".{stem}.lock"));
-    let is_busy = fs::symlink_metadata(&lock).is_ok()
-        && !matches!(Lock::at_once(&lock), Ok(Some(_)))
-        && fs::symlink_metadata(&lock).is_ok();
+    let is_busy = !matches!(super::while_locked(&lock, || ()), Ok(Some(())));
     // Whoever has the lock is at it, and tells of its own.
     (!is_busy && fs::symlink_metadata(path).is_ok()).then(|| {
         let end = if kind == "new" { "not made" } else { "not removed" };
@@ -107,8 +112,7 @@ fn halves_of_clones(directory: &Path, found: &mut Vec<Finding>) {
         match name.strip_prefix('.').and_then(|name| name.rsplit_once('.')) {
             Some((stem, "new" | "fetch")) if is_directory => {
                 let lock = path.with_file_name(format!(".{stem}.lock"));
-                let there = || fs::symlink_metadata(&lock).is_ok();
-                if there() && !matches!(Lock::at_once(&lock), Ok(Some(_))) && there() {
+                if !matches!(super::while_locked(&lock, || ()), Ok(Some(()))) {
                     continue;
                 }
                 found.push(Finding::new(

@@ -9,6 +9,9 @@ mod sites;
 mod tree;
 
 use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
 use kugetsu_core::{IssueRef, WorktreeError};
 
@@ -22,7 +25,7 @@ pub(crate) use head::{BranchState, Head, at, branch_state, candidate, lost};
 pub(crate) use locks::stale_locks;
 pub(crate) use sites::repository_of;
 use sites::{clones, sites};
-pub(crate) use tree::{examine_site, leads_to_clone};
+pub(crate) use tree::{examine_site, leads_to_clone, read_index};
 
 /// All that is the matter, the clones' faults before those of their worktrees.
 pub(crate) fn examine(
@@ -46,31 +49,50 @@ pub(crate) fn examine(
     Ok(found)
 }
 
+/// For so long, and so often in it, somebody who has a lock is waited for. Whoever makes a worktree
+/// takes longer, and whoever only looks does not.
+const PATIENCE: Duration = Duration::from_millis(200);
+const TRIES: u32 = 10;
+
 /// What `look` finds, unless somebody makes or removes the worktree meanwhile.
 fn while_quiet(
     site: &Site,
     look: impl Fn() -> Result<Vec<Finding>, WorktreeError>,
 ) -> Vec<Finding> {
-    let file = site.lock();
-    let is_there = || fs::symlink_metadata(&file).is_ok();
+    for turn in 0..TRIES {
+        if turn > 0 {
+            std::thread::sleep(PATIENCE / TRIES);
+        }
+        match while_locked(&site.lock(), &look) {
+            Ok(None) => {}
+            Ok(Some(Ok(found))) => return found,
+            Ok(Some(Err(error))) => return vec![unreadable(site, &error.to_string())],
+            Err(error) => return vec![unreadable(site, &error.to_string())],
+        }
+    }
+    vec![Finding::new(
+        Fault::Busy,
+        Some(&site.issue),
+        &site.tree,
+        format!("the worktree of {} is made or removed just now", site.issue),
+        Remedy::Nothing,
+    )]
+}
+
+/// What `look` gives while nobody else has the lock; `None` if somebody has it, or has taken it
+/// meanwhile.
+fn while_locked<T>(file: &Path, look: impl Fn() -> T) -> io::Result<Option<T>> {
+    let is_there = || fs::symlink_metadata(file).is_ok();
     let was_there = is_there();
-    let found = match Lock::at_once(&file) {
-        Ok(None) if was_there && is_there() => None,
+    match Lock::at_once(file)? {
+        Some(held) => {
+            let found = look();
+            held.release();
+            Ok(Some(found))
+        }
+        None if was_there => Ok(None),
         // Without a lock file nobody is at it yet; somebody may begin while we look.
-        Ok(None) => Some(look()).filter(|_| !is_there()),
-        Ok(Some(_held)) => Some(look()),
-        Err(error) => return vec![unreadable(site, &error.to_string())],
-    };
-    match found {
-        Some(Ok(found)) => found,
-        Some(Err(error)) => vec![unreadable(site, &error.to_string())],
-        None => vec![Finding::new(
-            Fault::Busy,
-            Some(&site.issue),
-            &site.tree,
-            format!("the worktree of {} is made or removed just now", site.issue),
-            Remedy::Nothing,
-        )],
+        None => Ok(Some(look()).filter(|_| !is_there())),
     }
 }
 

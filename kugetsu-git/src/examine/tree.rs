@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use git2::Repository;
 use kugetsu_core::WorktreeError;
@@ -75,6 +75,9 @@ impl Look<'_> {
 
     fn entry(&mut self, known: bool) {
         let (site, entry) = (self.site, self.site.entry());
+        if let Some(place) = renamed(site) {
+            return self.moved(&place);
+        }
         let is_locked = entry::read_file(&entry.join("locked"))
             .is_ok_and(|text| text.is_some_and(|text| !text.starts_with(b"kugetsu")));
         let found =
@@ -329,8 +332,21 @@ fn take_up() -> Remedy {
     Remedy::mend("give it a new record on its branch; the files stay as they are")
 }
 
+/// Where the worktree's directory is, if somebody has only given it another name.
+pub(super) fn renamed(site: &Site) -> Option<PathBuf> {
+    let beside = fs::read_dir(site.tree.parent()?).ok()?;
+    let mut places = beside.flatten().filter(|inside| is_directory(&inside.path()));
+    let is_ours =
+        |place: &Path| entry::read_link(place).is_ok_and(|to| to == Link::To(site.entry()));
+    places.find(|inside| is_ours(&inside.path())).map(|inside| inside.path())
+}
+
 /// Reads an index as it is on disk.
 pub(crate) fn read_index(path: &Path) -> Result<git2::Index, git2::Error> {
+    // A pipe would keep us waiting.
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        return Err(git2::Error::from_str("it is no file"));
+    }
     let mut index = git2::Index::open(path)?;
     index.read(true)?;
     Ok(index)

@@ -122,7 +122,8 @@ async fn whole(
 
 fn rewrite(clone: &Path, part: Damage, rescued: &mut Vec<String>) -> std::io::Result<()> {
     let path = clone.join(part.name());
-    let before = fs::read(&path).unwrap_or_default();
+    let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+    let before = if is_file { fs::read(&path)? } else { Vec::new() };
     if fs::symlink_metadata(&path).is_ok() {
         rescued.push(move_aside(&path, &beside(clone, "rescue"))?.display().to_string());
     }

@@ -39,7 +39,9 @@ pub(crate) async fn mend(
             let Some(issue) = &finding.issue else { return Err(by_hand(&finding)) };
             let site = Site::new(&roots, issue);
             let lock = prepare::lock(&site)?;
-            tree::mend(&lock, &site, &finding)
+            let mended = tree::mend(&lock, &site, &finding);
+            lock.release();
+            mended
         }
     })
     .await

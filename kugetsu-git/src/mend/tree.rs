@@ -107,10 +107,7 @@ impl Mend<'_> {
         let Some(commit) = candidate(repository, self.site, name) else {
             return Err(in_the_way(&self.site.tree, "where its branch was is not known"));
         };
-        if lost(repository, self.site).is_some() {
-            // It says which commit was lost, which somebody may look for.
-            self.aside(&self.site.last())?;
-        }
+        let is_lost = lost(repository, self.site).is_some();
         let loose = self.site.clone.join(name);
         if let BranchState::Broken(_) = state
             && fs::symlink_metadata(&loose).is_ok_and(|found| found.is_file())
@@ -118,6 +115,10 @@ impl Mend<'_> {
             self.aside(&loose)?;
         }
         repository.reference(name, commit, true, "kugetsu: mended").doing(doing)?;
+        if is_lost {
+            // It says which commit was lost, which somebody may look for.
+            self.aside(&self.site.last())?;
+        }
         Ok(commit)
     }
 

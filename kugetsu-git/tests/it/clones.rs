@@ -163,7 +163,7 @@ async fn what_an_agent_has_configured_is_told_by_name_and_never_run() {
     let told: Vec<_> =
         found.iter().filter(|finding| finding.fault == Fault::ConfigPlanted).collect();
     assert_eq!(told.len(), 3, "{found:#?}");
-    let names: String = told.iter().map(|finding| format!("{}\n", finding.found)).collect();
+    let names = told.iter().map(|finding| finding.found.as_str()).collect::<Vec<_>>().join("; ");
     for name in ["core.worktree", "core.hookspath", "filter.evil.clean", "reference-transaction"] {
         assert!(names.contains(name), "{name}: {names}");
     }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use kugetsu_core::{IssueRef, WorktreeError};
+use kugetsu_core::{IssueRef, WorktreeError, WorktreeProvider as _, WorktreeSpec};
 use kugetsu_git::{Fault, Finding, GitWorktrees, Mended, Remedy};
 
 use crate::ground::{Ground, commit, git, issue, picture, script};
@@ -197,6 +197,26 @@ const BREAKAGES: &[Breakage] = &[
         let [tree, moved] = [&tree, &moved].map(|path| path.to_str().unwrap());
         git(&ground.clone(), &["worktree", "move", tree, moved]);
     }),
+    ("it was given another name", Fault::Moved, |ground| {
+        fs::rename(ground.tree(7), ground.path().join("worktrees/another-name")).unwrap();
+    }),
+    ("a pipe stands where the index belongs", Fault::IndexBroken, |ground| {
+        let index = ground.entry(7).join("index");
+        fs::remove_file(&index).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &index,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+    }),
+    ("what was staged is not there", Fault::IndexBroken, |ground| {
+        let id = git(&ground.tree(7), &["rev-parse", ":staged.txt"]);
+        let object = ground.clone().join("objects").join(&id[..2]).join(&id[2..]);
+        fs::remove_file(object).unwrap();
+    }),
     ("the clone is gone", Fault::CloneGone, |ground| {
         git(&ground.tree(7), &["push", "--quiet", "origin", "HEAD"]);
         fs::remove_dir_all(ground.clone()).unwrap();
@@ -252,12 +272,10 @@ fn saved(ground: &Ground, reference: &str) -> BTreeMap<String, Vec<u8>> {
     while let Some((before, tree)) = next.pop() {
         for entry in &repository.find_tree(tree).unwrap() {
             let name = format!("{before}{}", entry.name().unwrap());
-            match entry.kind() {
-                Some(git2::ObjectType::Tree) => next.push((format!("{name}/"), entry.id())),
-                _ => {
-                    let blob = repository.find_blob(entry.id()).unwrap();
-                    all.insert(name, blob.content().to_owned());
-                }
+            if let Ok(blob) = repository.find_blob(entry.id()) {
+                all.insert(name, blob.content().to_owned());
+            } else {
+                next.push((format!("{name}/"), entry.id()));
             }
         }
     }
@@ -391,7 +409,7 @@ async fn work_whose_clone_is_lost_stays_and_is_saved_in_the_new_one() {
         let rescued: Vec<_> = done.iter().flat_map(|(_, mended)| &mended.rescued).collect();
         let reference = rescued.iter().find(|name| name.starts_with("refs/")).unwrap();
         assert_eq!(saved(&ground, reference), plain(&before));
-        let told = rescued.iter().find(|name| name.ends_with(".last")).unwrap();
+        let told = rescued.iter().find(|name| name.contains(".rescue/")).unwrap();
         assert!(fs::read_to_string(told).unwrap().contains(&lost), "which commit was lost is kept");
         assert!(!ground.prepare(7).await.created);
         assert_eq!(git(&tree, &["rev-parse", "HEAD"]), ground.remote.head().unwrap());
@@ -506,7 +524,9 @@ async fn loose_modes_halves_and_what_was_never_noted_are_mended() {
         ground.clone().with_file_name(".widgets.new"),
         ground.clone().with_file_name(".gadgets.fetch"),
     ];
-    halves.iter().for_each(|half| fs::create_dir_all(half.join("deep")).unwrap());
+    for half in &halves {
+        fs::create_dir_all(half.join("deep")).unwrap();
+    }
     fs::remove_file(tree.with_file_name(format!(".{}.last", issue(7).stem()))).unwrap();
     let found = examine(&ground).await;
     let expected = [
@@ -536,4 +556,36 @@ async fn whoever_makes_a_worktree_just_now_is_waited_for_by_nobody_and_told() {
     assert_eq!(faults(&examine(&ground).await), [Fault::Busy]);
     held.unlock().unwrap();
     assert_eq!(faults(&examine(&ground).await), [Fault::LinkWrong]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_mends_and_whoever_prepares_at_once_do_not_get_into_each_others_way() {
+    let ground = worked_in().await;
+    let (tree, before) = (ground.tree(7), work(&ground.tree(7)));
+    for round in 0..4 {
+        fs::remove_dir_all(ground.entry(7)).unwrap();
+        if round % 2 == 0 {
+            fs::remove_file(tree.join(".git")).unwrap();
+        }
+        let found = examine(&ground).await;
+        let mut all = tokio::task::JoinSet::new();
+        for turn in 0..6 {
+            let (worktrees, found) = (ground.again(), found.clone());
+            all.spawn(async move {
+                if turn % 2 == 0 {
+                    // Without link and record it is in the way until somebody has mended it.
+                    let _ = worktrees.prepare(&WorktreeSpec::new(issue(7))).await;
+                } else {
+                    for finding in found.iter().filter(|finding| finding.is_mendable()) {
+                        worktrees.mend(finding).await.unwrap();
+                    }
+                }
+            });
+        }
+        all.join_all().await;
+        mend_all(&ground).await;
+        assert_eq!(work(&tree), before, "round {round}");
+        git(&tree, &["status"]);
+        assert_eq!(ground.left_over(), Vec::<String>::new());
+    }
 }

@@ -38,54 +38,39 @@ fn modes(state: &Path) -> Vec<u32> {
 async fn bug_5_a_session_without_permission_is_found_and_mended_and_waits_for_nobody() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree("one");
-    let known = |dev: &AgentSessionId, pm: &AgentSessionId| {
-        vec![(dev.clone(), Role::Dev), (pm.clone(), Role::Pm)]
-    };
-    let nobody = AgentSessionId::new("ses_nothere00000000000000000000").unwrap();
-    assert_eq!(fixture.runner.examine_permissions(&known(&nobody, &nobody)).await.unwrap(), None);
-
-    let dev = fixture.runner.create(&NewAgentSession::new(&worktree, "dev")).await.unwrap().id;
-    let new = NewAgentSession::new(&worktree, "pm").with_role(Role::Pm);
-    let pm = fixture.runner.create(&new).await.unwrap().id;
-    let mut sessions = known(&dev, &pm);
-    sessions.push((nobody, Role::Dev));
-    assert!(
-        modes(&fixture.state()).iter().all(|mode| *mode == 0o600),
-        "{:?}",
-        modes(&fixture.state())
-    );
-    let told = fixture.runner.examine_permissions(&sessions).await.unwrap().unwrap();
-    assert_eq!((told.sessions, told.wrong), (2, vec![]));
-
-    // Once by the server, and once without one.
-    for engine in [Engine::Server, Engine::Run] {
-        let runner = fixture.another_runner_of(engine);
-        change(&fixture, "update session set permission = null");
-        let told = runner.examine_permissions(&sessions).await.unwrap().unwrap();
-        assert_eq!(told.wrong.len(), 2, "{told:?}");
-        assert!(told.wrong.iter().all(|wrong| wrong.why == Wrong::Missing), "{told:?}");
-        let nulls = change(&fixture, "select id from session where permission is null");
-        assert!(
-            nulls.contains(dev.as_str()) && nulls.contains(pm.as_str()),
-            "looking mends nothing"
-        );
-        let mended = runner.mend_permissions(&sessions).await.unwrap().unwrap();
-        assert_eq!(mended.wrong.len(), 2, "{mended:?}");
-        assert_eq!(
-            change(&fixture, "select id from session where permission is null").trim(),
-            "[]"
-        );
-        let told = runner.mend_permissions(&sessions).await.unwrap().unwrap();
-        assert_eq!(told.wrong, [], "twice is once");
-        runner.shut_down().await;
+    let mut sessions = Vec::new();
+    for (title, role) in [("dev", Role::Dev), ("pm", Role::Pm), ("another", Role::Dev)] {
+        let new = NewAgentSession::new(&worktree, title).with_role(role);
+        sessions.push((fixture.runner.create(&new).await.unwrap().id, role));
     }
-    change(&fixture, &format!("update session set permission = '[{{' where id = '{dev}'"));
+    let [dev, pm, another] = [0, 1, 2].map(|index| sessions[index].0.clone());
+    sessions.push((AgentSessionId::new("ses_nothere00000000000000000000").unwrap(), Role::Dev));
+    let modes = modes(&fixture.state());
+    assert!(modes.iter().all(|mode| *mode == 0o600), "{modes:?}");
+    let told = fixture.runner.examine_permissions(&sessions).await.unwrap().unwrap();
+    assert_eq!((told.sessions, told.wrong), (3, vec![]));
+
+    // What the server can put right, and what it cannot even read.
     let asks = r#"[{"permission":"*","pattern":"*","action":"ask"}]"#;
-    change(&fixture, &format!("update session set permission = '{asks}' where id = '{pm}'"));
+    let query = format!(
+        "update session set permission = case id when '{pm}' then '{asks}' when '{another}' then '[{{' end"
+    );
+    change(&fixture, &query);
+    let found = fixture.runner.examine_permissions(&sessions).await.unwrap().unwrap();
+    let is = |id| found.wrong.iter().find(|wrong| wrong.session == id).map(|wrong| &wrong.why);
+    assert_eq!(is(dev.clone()), Some(&Wrong::Missing));
+    assert_eq!(is(pm), Some(&Wrong::Asks("question".into())));
+    assert_eq!(is(another), Some(&Wrong::Unreadable));
     let mended = fixture.runner.mend_permissions(&sessions).await.unwrap().unwrap();
-    let mut why: Vec<_> = mended.wrong.iter().map(|wrong| &wrong.why).collect();
-    why.sort_by_key(|why| format!("{why:?}"));
-    assert_eq!(why, [&Wrong::Asks("question".into()), &Wrong::Unreadable]);
+    assert_eq!(mended, found, "looking has mended nothing");
+
+    // And without a server; twice is once.
+    change(&fixture, "update session set permission = null");
+    let solo = fixture.another_runner_of(Engine::Run);
+    for count in [3, 0] {
+        let mended = solo.mend_permissions(&sessions).await.unwrap().unwrap();
+        assert_eq!(mended.wrong.len(), count, "{mended:?}");
+    }
 
     // A plain headless run of opencode itself, without anything of ours around it: nothing asks.
     let script = "MODEL: question which?\nMODEL: bash cat /etc/hostname\nMODEL: say went on";

@@ -8,6 +8,8 @@ pub const FAILED: u8 = 1;
 pub const NO_SLOT: u8 = 2;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
+/// What is stored is damaged: `kugetsu doctor` says what is wrong.
+pub const DAMAGED: u8 = 65;
 /// A program or service that is needed is missing.
 pub const MISSING: u8 = 69;
 /// A fault that passes: a locked store, a server that is down.

@@ -6,6 +6,7 @@ mod delegate;
 mod demo;
 mod desk;
 mod destroy;
+mod doctor;
 mod env;
 mod errors;
 mod forge;

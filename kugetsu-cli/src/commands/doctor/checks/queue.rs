@@ -16,10 +16,10 @@ use crate::screen::{escape, time};
 use crate::setup::{Setup, clock};
 
 /// After how long a pause may have been forgotten.
-const LONG: Duration = Duration::from_secs(24 * 3600);
+const LONG: Duration = Duration::from_hours(24);
 
 /// For how long work may be due while an agent could take it, before the daemon counts as hung.
-const IDLE: Duration = Duration::from_secs(15 * 60);
+const IDLE: Duration = Duration::from_mins(15);
 
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     let setup = of.setup;

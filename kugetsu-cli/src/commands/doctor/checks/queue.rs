@@ -166,3 +166,33 @@ fn is_stopped(pid: u32) -> bool {
     let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
     matches!(state, Some("T" | "t"))
 }
+
+#[cfg(test)]
+mod tests {
+    use kugetsu_core::{Clock as _, Moment, Request, Task, TaskId, Tick, Timestamp};
+    use kugetsu_queue::SystemChance;
+
+    use super::{IDLE, hung, millis};
+    use crate::setup::clock;
+
+    #[test]
+    fn a_daemon_is_hung_if_what_it_could_do_stays_undone() {
+        let asked = clock().unwrap().moment();
+        let task = |number: u32| {
+            let issue = format!("example.com/acme/widgets#{number}").parse().unwrap();
+            Task::new(TaskId::new(asked.at, &SystemChance), Request::dev(issue, "Do it."), asked)
+        };
+        let after = |wait: u64| Moment {
+            at: Timestamp::from_millis(asked.at.as_millis() + wait),
+            tick: Tick { boot: asked.tick.boot, millis: asked.tick.millis + wait },
+        };
+        // Of one issue only the first task can be taken.
+        let open = [task(1), task(1), task(2)];
+        let late = millis(IDLE) + 60_000;
+        let told = hung(&open, after(late), true).unwrap();
+        assert!(told.found.contains("2 tasks are due"), "{}", told.found);
+        assert!(hung(&open, after(60_000), true).is_none());
+        assert!(hung(&open, after(late), false).is_none());
+        assert!(hung(&[], after(late), true).is_none());
+    }
+}

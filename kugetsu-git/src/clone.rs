@@ -10,6 +10,7 @@ use git2::{Oid, Repository, RepositoryInitOptions};
 use kugetsu_core::{RepoRef, Retry, WorktreeError};
 
 use crate::blocking::blocking;
+use crate::checkout::{self, Lender};
 use crate::delete::delete;
 use crate::fault::{self, Doing, backend};
 use crate::git::Git;
@@ -58,15 +59,15 @@ pub(crate) enum Extent {
 }
 
 /// Brings the clone up to date, or makes it. One process or task at a time does; a crash leaves the
-/// clone as it was, or none.
+/// clone as it was, or none. A new one is lent what there is of it on this machine.
 pub(crate) async fn refresh(
     git: &Git,
     fetches: &Fetches,
     repository: &RepoRef,
     clone: PathBuf,
-    source: Source,
+    (source, lender): (Source, Option<&Lender>),
 ) -> Result<(), WorktreeError> {
-    bring(git, fetches, repository, clone, source, Extent::New).await
+    bring(git, fetches, repository, clone, (source, lender), Extent::New).await
 }
 
 /// The same, with the choice of what is fetched.
@@ -75,7 +76,7 @@ pub(crate) async fn bring(
     fetches: &Fetches,
     repository: &RepoRef,
     clone: PathBuf,
-    source: Source,
+    (source, lender): (Source, Option<&Lender>),
     extent: Extent,
 ) -> Result<(), WorktreeError> {
     let asked = fetches.turn();
@@ -88,6 +89,10 @@ pub(crate) async fn bring(
         let (lock, clone, source) = (lock.clone(), clone.clone(), source.clone());
         blocking(move || get_ready(&lock, &clone, &source)).await?
     };
+    if let Some(lender) = lender.filter(|_| ready.target != clone) {
+        // Whatever goes wrong here, the source has it all.
+        let _ = lender.lend(git, beside(&clone, "lent"), &ready.scratch, &lock).await;
+    }
     let head = fetch(git, repository, &source, &ready.scratch, &lock, extent).await;
     {
         let (lock, clone) = (lock.clone(), clone.clone());
@@ -128,7 +133,7 @@ struct Ready {
 
 fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, WorktreeError> {
     let (new, scratch) = (beside(clone, "new"), beside(clone, "fetch"));
-    for left_over in [&new, &scratch] {
+    for left_over in [&new, &scratch, &beside(clone, "lent")] {
         delete(left_over).doing(|| format!("delete {}", left_over.display()))?;
     }
     let target = if fs::symlink_metadata(clone).is_ok() {
@@ -256,7 +261,9 @@ fn fetched(scratch: &Path) -> Result<References, git2::Error> {
     let mut all = BTreeMap::new();
     for reference in repository.references()? {
         let reference = reference?;
-        if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {
+        if let (Ok(name), Some(target)) = (reference.name(), reference.target())
+            && !checkout::is_lent(name)
+        {
             all.insert(name.to_owned(), target);
         }
     }

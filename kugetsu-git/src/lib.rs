@@ -44,6 +44,7 @@
 
 mod adopt;
 mod blocking;
+mod checkout;
 mod clone;
 mod delete;
 mod entry;
@@ -67,6 +68,7 @@ mod source;
 mod stale;
 mod standing;
 
+pub use checkout::Checkout;
 pub use finding::{Fault, Finding, Mended, Remedy, Weight};
 pub use provider::GitWorktrees;
 pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};

@@ -1,13 +1,16 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kugetsu_core::{
-    IssueRef, Unsaved, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
+    IssueRef, RepoRef, Unsaved, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec,
+    WorktreeStatus,
 };
 
 use crate::blocking::blocking;
+use crate::checkout::{Checkout, Lender};
 use crate::clone::Fetches;
 use crate::examine::examine;
 use crate::finding::{Finding, Mended};
@@ -39,6 +42,7 @@ pub struct GitWorktrees {
     pub(crate) sources: Arc<dyn Sources>,
     pub(crate) git: Git,
     pub(crate) fetches: Fetches,
+    pub(crate) lenders: BTreeMap<RepoRef, Lender>,
 }
 
 impl GitWorktrees {
@@ -50,7 +54,13 @@ impl GitWorktrees {
         sources: Arc<dyn Sources>,
     ) -> Self {
         let roots = Roots { worktrees: worktrees.into(), repositories: repositories.into() };
-        Self { roots, sources, git: Git::new(), fetches: Fetches::default() }
+        Self {
+            roots,
+            sources,
+            git: Git::new(),
+            fetches: Fetches::default(),
+            lenders: BTreeMap::new(),
+        }
     }
 
     /// Uses another program than the `git` that is found on the `PATH`.
@@ -62,6 +72,19 @@ impl GitWorktrees {
     /// Sets a variable in the environment of every git that is started.
     pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.git.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// A new clone of `repository` takes what `checkout` has of its remote of the name `remote`
+    /// already, and only the rest from the repository's source. The source has to be reached all the
+    /// same: what is there now only it knows.
+    pub fn with_checkout(
+        mut self,
+        repository: RepoRef,
+        checkout: Checkout,
+        remote: impl Into<String>,
+    ) -> Self {
+        self.lenders.insert(repository, Lender { checkout, remote: remote.into() });
         self
     }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use care::{Context, Doctor, Env, Import, Server, SetPr, Store};
+pub(crate) use care::{AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store};
 pub(crate) use queue::{Enqueue, InstallDaemon, Queue, QueueDaemon, StopDaemon};
 #[cfg(feature = "demo")]
 pub(crate) use reports::Demo;
@@ -191,7 +191,7 @@ impl Command {
             Self::Start(args) => args.message.as_deref(),
             Self::Continue(args) => args.message.as_deref(),
             Self::Delegate(args) => args.message.as_deref(),
-            Self::Queue(Queue::Enqueue(args)) => Some(args.message.as_str()),
+            Self::Queue(Queue::Enqueue(args)) => args.message.as_deref(),
             _ => None,
         }?;
         let is_option = message.len() > 2

@@ -70,7 +70,7 @@ async fn fetch(
 ) -> Result<(), WorktreeError> {
     let (repository, source) = source(worktrees, roots, clone)?;
     let (git, fetches) = (&worktrees.git, &worktrees.fetches);
-    clone::bring(git, fetches, &repository, clone.to_owned(), source, extent).await
+    clone::bring(git, fetches, &repository, clone.to_owned(), (source, None), extent).await
 }
 
 async fn again(

@@ -259,6 +259,21 @@ impl Setup {
         Ok(self.pm_opencode.get().map_or(agent, |runner| Arc::new(runner.clone())))
     }
 
+    /// Worktrees of git, for what no other provider can do.
+    pub(crate) fn git_worktrees(&self) -> Result<GitWorktrees, CliError> {
+        let place = self.place()?;
+        match place.setting("worktrees").unwrap_or("git") {
+            "git" => self.git(&place.paths),
+            name => Err(CliError::failed(format!("worktrees = {name:?} cannot take others over"))),
+        }
+    }
+
+    /// The dev agents' opencode, if they are opencode's.
+    pub(crate) fn dev_opencode(&self) -> Result<Option<OpencodeRunner>, CliError> {
+        self.agent()?;
+        Ok(self.opencode.get().cloned())
+    }
+
     fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
         let sources = RepositoryMap::read(&paths.sources(), Arc::new(HttpsSources))
             .map_err(|error| CliError::config(error.to_string()))?;

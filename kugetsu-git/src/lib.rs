@@ -48,6 +48,8 @@ mod site;
 mod source;
 mod stale;
 mod standing;
+mod take_over;
 
 pub use provider::GitWorktrees;
 pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
+pub use take_over::{TakenOver, remote_of};

@@ -78,3 +78,4 @@ pub use guard::{GuardError, GuardProgram};
 pub use recovery::Ended;
 pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
+pub use sessions::OtherDatabase;

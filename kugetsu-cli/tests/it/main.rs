@@ -8,6 +8,7 @@ mod desk;
 mod destroy;
 mod errors;
 mod help;
+mod import;
 mod init;
 mod list;
 mod logs;

@@ -126,7 +126,7 @@ impl OpencodeRunner {
     }
 
     /// A run approves what the user has set to ask, so only what is denied has to be said.
-    async fn solo_rules(&self, role: Role) -> Result<Vec<Rule>, AgentError> {
+    pub(crate) async fn solo_rules(&self, role: Role) -> Result<Vec<Rule>, AgentError> {
         let state = self.state().await?;
         let mut rules = vec![
             Rule::deny("read", "*.env"),

@@ -12,6 +12,7 @@ mod errors;
 mod forge;
 mod help;
 mod here;
+mod import;
 mod init;
 mod list;
 mod logs;

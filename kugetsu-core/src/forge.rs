@@ -141,11 +141,12 @@ impl FromStr for PullRef {
     /// Reads a pull request's address: `https://host/owner/repo/pull/7`, Gitea's `/pulls/7` or
     /// GitLab's `/-/merge_requests/7`, with whatever may follow; or what it shows, `host/owner/repo!7`.
     fn from_str(text: &str) -> Result<Self, InvalidIssueRef> {
-        let refused = || InvalidIssueRef {
-            text: text.chars().take(80).collect(),
-            why: "a pull request's address is https://host/owner/repo/pull/7, \
-                  https://host/owner/repo/pulls/7 or https://host/owner/repo/-/merge_requests/7"
-                .into(),
+        let refused = || {
+            InvalidIssueRef::new(
+                text,
+                "a pull request's address is https://host/owner/repo/pull/7, \
+                 https://host/owner/repo/pulls/7 or https://host/owner/repo/-/merge_requests/7",
+            )
         };
         let is_number =
             |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');

@@ -49,7 +49,7 @@ pub struct RepoRef {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no issue reference: {why}")]
 pub struct InvalidIssueRef {
-    /// The text, cut to 80 characters.
+    /// The text, cut to 80 characters and without what an address has in front of an `@`.
     pub text: String,
     /// What is wrong, and what is right.
     pub why: String,
@@ -135,8 +135,19 @@ impl RepoRef {
 }
 
 impl InvalidIssueRef {
-    fn new(text: &str, why: impl Into<String>) -> Self {
-        Self { text: text.chars().take(80).collect(), why: why.into() }
+    pub(crate) fn new(text: &str, why: impl Into<String>) -> Self {
+        Self { text: shown(text), why: why.into() }
+    }
+}
+
+/// The beginning of a text, without the user and the password of an address.
+fn shown(text: &str) -> String {
+    let short = |text: &str| text.chars().take(80).collect();
+    let Some((front, rest)) = text.split_once("://") else { return short(text) };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => short(&format!("{front}://…{}", &rest[at..])),
+        None => short(text),
     }
 }
 

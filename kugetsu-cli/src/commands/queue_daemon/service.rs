@@ -1,6 +1,9 @@
 //! What the service manager is told: that the daemon is ready, lives, and ends. Without one nobody
 //! is told anything.
 
+use std::sync::OnceLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -17,18 +20,53 @@ pub(super) fn pulse() -> Option<Duration> {
 }
 
 pub(super) fn lives() {
-    tell(&[NotifyState::Watchdog]);
+    tell(News::Lives);
 }
 
 pub(super) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    tell(News::Ready(status.to_owned()));
 }
 
 pub(super) fn stopping(status: &str) {
-    tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+    tell(News::Stopping(status.to_owned()));
 }
 
-/// A service manager that does not listen is none of the queue's concern.
-fn tell(state: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(state);
+/// What there is to tell.
+enum News {
+    Lives,
+    Ready(String),
+    Stopping(String),
+}
+
+/// How much may wait to be told. What comes when so much waits is not told: nobody listens.
+const WAITING: usize = 8;
+
+/// A service manager that does not listen is none of the queue's concern: sending may block for
+/// ever, so a thread of its own does.
+fn tell(news: News) {
+    static SPEAKER: OnceLock<Option<SyncSender<News>>> = OnceLock::new();
+    let speaker = SPEAKER.get_or_init(|| {
+        std::env::var_os(VARIABLES[0])?;
+        let (sender, told) = sync_channel(WAITING);
+        let speak = move || told.iter().for_each(|news: News| news.send());
+        thread::Builder::new().name("service".into()).spawn(speak).ok()?;
+        Some(sender)
+    });
+    if let Some(speaker) = speaker {
+        let _ = speaker.try_send(news);
+    }
+}
+
+impl News {
+    fn send(&self) {
+        let _ = match self {
+            Self::Lives => sd_notify::notify(&[NotifyState::Watchdog]),
+            Self::Ready(status) => {
+                sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(status)])
+            }
+            Self::Stopping(status) => {
+                sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status(status)])
+            }
+        };
+    }
 }

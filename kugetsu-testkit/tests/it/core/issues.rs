@@ -182,6 +182,18 @@ fn what_is_no_reference_is_refused_with_a_reason() {
 }
 
 #[test]
+fn no_password_of_an_address_is_told() {
+    for text in [
+        "https://me:hunter2@github.com/acme/widgets/issues/7",
+        "https://hunter2@github.com/acme/widgets/issues/7",
+        "ftp://me:hunter2@github.com",
+    ] {
+        let told = format!("{0} {0:?}", IssueRef::parse(text, None).unwrap_err());
+        assert!(told.contains("@github.com") && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn a_reference_is_serialised_as_its_text() {
     let issue: IssueRef = "github.com/acme/widgets#42".parse().unwrap();
     assert_eq!(serde_json::to_value(&issue).unwrap(), "github.com/acme/widgets#42");

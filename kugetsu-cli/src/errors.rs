@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     InUse,
     Usage,
     Missing,
+    Damaged,
     Temporary,
     Config,
     Interrupted,
@@ -34,6 +35,7 @@ impl Kind {
             Self::NoSlot | Self::InUse => exit::NO_SLOT,
             Self::Usage => exit::USAGE,
             Self::Missing => exit::MISSING,
+            Self::Damaged => exit::DAMAGED,
             Self::Temporary => exit::TEMPORARY,
             Self::Config => exit::CONFIG,
             Self::Interrupted => exit::INTERRUPTED,
@@ -47,6 +49,7 @@ impl Kind {
             Self::InUse => "in_use",
             Self::Usage => "usage",
             Self::Missing => "missing",
+            Self::Damaged => "damaged",
             Self::Temporary => "temporary",
             Self::Config => "config",
             Self::Interrupted => "interrupted",
@@ -134,6 +137,11 @@ impl CliError {
         &self.message
     }
 
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     fn caused_by(mut self, error: &dyn Error) -> Self {
         let mut next = error.source();
         while let Some(cause) = next {
@@ -187,12 +195,20 @@ impl From<InvalidIssueRef> for CliError {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
-        Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error)
+        match error {
+            StoreError::Damaged { .. } => damaged(&error),
+            _ => Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error),
+        }
     }
 }
 
 impl From<SessionError> for CliError {
     fn from(error: SessionError) -> Self {
+        if let SessionError::Backend { source, .. } = &error
+            && let Some(below @ StoreError::Damaged { .. }) = source.downcast_ref::<StoreError>()
+        {
+            return damaged(below);
+        }
         Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error)
     }
 }
@@ -297,6 +313,13 @@ impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
         Self::new(Kind::of(failure.retry), failure.reason)
     }
+}
+
+/// What is stored is damaged: there is a command for that.
+fn damaged(error: &StoreError) -> CliError {
+    CliError::new(Kind::Damaged, error.to_string())
+        .caused_by(error)
+        .hint("run `kugetsu doctor`, which says what is wrong and mends what can be mended")
 }
 
 fn listed(holders: &[SlotHolder]) -> String {

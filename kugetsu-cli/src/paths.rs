@@ -115,9 +115,9 @@ impl Paths {
         self.env().is_dir()
     }
 
-    /// Makes the directories, open to their owner only.
-    pub(crate) fn make(&self) -> Result<(), CliError> {
-        let all = [
+    /// All directories that `init` makes, each after the one that it is in.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        vec![
             self.root.clone(),
             self.env(),
             self.home(),
@@ -127,8 +127,27 @@ impl Paths {
             self.queue(),
             self.root.join("state"),
             self.logs(),
-        ];
-        for directory in all {
+        ]
+    }
+
+    /// Whether there is something that is only made with a store: worktrees, logs of attempts, or an
+    /// agent's own store.
+    pub(crate) fn has_remains(&self) -> bool {
+        let holds_any = |directory: &Path| {
+            std::fs::read_dir(directory).is_ok_and(|entries| {
+                entries
+                    .flatten()
+                    .any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+            })
+        };
+        holds_any(&self.worktrees())
+            || holds_any(&self.logs())
+            || self.state("opencode").join("opencode.db").exists()
+    }
+
+    /// Makes the directories, open to their owner only.
+    pub(crate) fn make(&self) -> Result<(), CliError> {
+        for directory in self.directories() {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
                 CliError::io(format_args!("make the directory {}", directory.display()), &error)
             })?;

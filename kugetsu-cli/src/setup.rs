@@ -10,6 +10,7 @@ use kugetsu_core::{
     AgentRunner, IssueRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
     WorktreeProvider,
 };
+use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -126,6 +127,19 @@ impl Setup {
         Ok(self.place.get_or_init(|| Place { paths, settings, variables }))
     }
 
+    /// Has settings that make no sense be left out, for a command that works all the same, and
+    /// returns what is wrong with them.
+    pub(crate) fn make_do(&self) -> Vec<CliError> {
+        let paths = match self.paths() {
+            Ok(paths) => paths.clone(),
+            Err(error) => return vec![error],
+        };
+        let (settings, mistakes) = Settings::survey(&paths, &self.around, &self.global.config);
+        let variables = Arc::new(self.around.variables.clone());
+        self.place.get_or_init(|| Place { paths, settings, variables });
+        mistakes
+    }
+
     /// Where everything is, which needs no setting: what is stopped is stopped with wrong ones, too.
     pub(crate) fn paths(&self) -> Result<&Paths, CliError> {
         if let Some(paths) = self.paths.get() {
@@ -200,8 +214,12 @@ impl Setup {
                 match (self.registry.stores.get(name), name) {
                     (Some(open), _) => Ok(open(place).await?),
                     (None, "sqlite") => {
+                        let paths = &place.paths;
+                        if !paths.database().exists() && paths.has_remains() {
+                            return Err(gone(&self.screen.path(&paths.database())));
+                        }
                         let store = SqliteStore::open(place.paths.database()).await?;
-                        Ok(Stores::of(store.clone()).with_inbox(store))
+                        Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
                     _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
                 }
@@ -276,6 +294,22 @@ impl Setup {
             let _ = self.pm_opencode.set(runner);
         }
         Ok(self.pm_opencode.get().map_or(agent, |runner| Arc::new(runner.clone())))
+    }
+
+    /// git's worktrees with all that they can, unless the worktrees are somebody else's.
+    pub(crate) fn git_worktrees(&self) -> Result<Option<GitWorktrees>, CliError> {
+        let place = self.place()?;
+        let name = place.setting("worktrees").unwrap_or("git");
+        if name != "git" || self.registry.worktrees.contains_key(name) {
+            return Ok(None);
+        }
+        repositories::worktrees(self, &place.paths).map(Some)
+    }
+
+    /// The dev agents' opencode, if they are opencode's.
+    pub(crate) fn dev_opencode(&self) -> Result<Option<OpencodeRunner>, CliError> {
+        self.agent()?;
+        Ok(self.opencode.get().cloned())
     }
 
     /// The variables that the programs we start do not inherit and have to be told.
@@ -356,6 +390,12 @@ impl Setup {
 
     fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {
         self.opencode.get().into_iter().chain(self.pm_opencode.get())
+    }
+
+    /// opencode, if it is the agent.
+    pub(crate) fn opencode_agent(&self) -> Result<Option<&OpencodeRunner>, CliError> {
+        self.agent()?;
+        Ok(self.opencode.get())
     }
 
     /// Ends what earlier processes have left of their agents, and tells what it was.
@@ -507,6 +547,12 @@ fn worker() -> Result<WorkerId, CliError> {
     let host = if host.is_empty() { "host" } else { host };
     WorkerId::new(format!("{host}-{}-0", std::process::id()))
         .map_err(|error| CliError::failed(error.to_string()))
+}
+
+/// A store that was there is not made anew without a word: it would be an empty queue.
+fn gone(path: &str) -> CliError {
+    CliError::new(Kind::Damaged, format!("{path} is gone, though kugetsu has worked here"))
+        .hint("put it back from a backup, or run `kugetsu doctor --fix` to begin a new one")
 }
 
 fn no_backend<'a>(

@@ -70,4 +70,5 @@ pub use logs::{LogFile, Logs};
 pub use mask::Mask;
 pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;
+pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};

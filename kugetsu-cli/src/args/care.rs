@@ -141,6 +141,9 @@ pub(crate) struct Context {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 no error is left (warnings and notes are told, and are no errors), 1 an error is left.
+With --json the worst that is left is in `worst`: `ok`, `note`, `warning` or `error`.")]
 pub(crate) struct Doctor {
     /// Repair what can be repaired without losing anything
     #[arg(long)]

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use file::commented;
+pub(crate) use file::{commented, flat_line};
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting};
 
@@ -87,6 +87,34 @@ impl Settings {
             settings.set_from_flag(flag)?;
         }
         Ok(settings)
+    }
+
+    /// Reads what makes sense of them, and tells what does not: of each file the first mistake, and
+    /// every variable and flag.
+    pub(crate) fn survey(
+        paths: &Paths,
+        around: &Surroundings,
+        flags: &[String],
+    ) -> (Self, Vec<CliError>) {
+        let home = around.variable("HOME").map(PathBuf::from);
+        let mut mistakes = Vec::new();
+        let servers = Servers::read(&paths.servers()).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Servers::seeded()
+        });
+        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        settings.default_to_server(&paths.servers());
+        mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
+        mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
+        for setting in SETTINGS {
+            if let Some(value) = around.variable(setting.variable).filter(|v| !v.is_empty()) {
+                mistakes.extend(settings.set_from_environment(setting, value).err());
+            }
+        }
+        for flag in flags {
+            mistakes.extend(settings.set_from_flag(flag).err());
+        }
+        (settings, mistakes)
     }
 
     pub(crate) fn values(&self) -> &[Value] {

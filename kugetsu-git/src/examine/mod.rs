@@ -5,6 +5,8 @@ mod head;
 mod house;
 mod locks;
 mod nested;
+mod objects;
+mod planted;
 mod sites;
 mod tree;
 
@@ -20,11 +22,12 @@ use crate::lock::Lock;
 use crate::site::{Roots, Site};
 use crate::source::Sources;
 
-pub(crate) use clone::{Damage, damage, damaged_objects};
+pub(crate) use clone::{Damage, damage};
 pub(crate) use head::{BranchState, Head, at, branch_state, candidate, lost};
 pub(crate) use locks::stale_locks;
-pub(crate) use sites::repository_of;
-use sites::{clones, sites};
+pub(crate) use objects::damaged_objects;
+use sites::sites;
+pub(crate) use sites::{clones, repository_of};
 pub(crate) use tree::{examine_site, leads_to_clone, read_index};
 
 /// All that is the matter, the clones' faults before those of their worktrees.

@@ -1,6 +1,7 @@
 //! Worktrees over real git repositories, in temporary directories.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod breakages;
 mod checkout;
 mod clones;
 mod crash;

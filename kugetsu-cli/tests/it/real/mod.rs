@@ -4,6 +4,7 @@ mod attribution;
 mod canaries;
 mod daemon;
 mod death;
+mod doctor;
 mod faults;
 mod hostile;
 mod house;

@@ -276,6 +276,9 @@ async fn a_pull_request_is_opened_once(f: &dyn ForgeFixture) {
     assert_eq!(fine(other.propose(&wanted).await), first);
     let (count, last) = f.forge().pulls();
     assert_eq!(count, 1);
+    // Not every forge refuses a second one, so that one looks before it is asked for.
+    let posts = f.forge().requests().iter().filter(|request| request.method == "POST").count();
+    assert_eq!(posts, 1);
     let said = ["Mend the crash", "It crashed on \"empty\" input.", "fix/issue-7", "main"];
     assert_eq!(last.map(Vec::from), Some(said.map(str::to_owned).to_vec()));
     // One that is over is no longer the branch's.

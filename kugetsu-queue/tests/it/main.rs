@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chaos;
+mod contexts;
 mod deliver;
 mod faults;
 mod gates;

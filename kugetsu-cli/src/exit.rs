@@ -28,6 +28,7 @@ pub const ALL: &[(u8, &str)] = &[
         USAGE,
         "the command line is wrong, or a confirmation is needed and nobody is there to give it",
     ),
+    (DAMAGED, "what is stored is damaged or gone: `kugetsu doctor` says what is wrong"),
     (MISSING, "a program or service that is needed is missing"),
     (TEMPORARY, "a fault that passes, such as a busy store or a provider at its limit"),
     (CONFIG, "the settings are wrong, or kugetsu is not initialised"),

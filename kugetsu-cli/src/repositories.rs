@@ -112,6 +112,12 @@ pub(crate) fn remember(setup: &Setup, repository: &RepoRef, given: &str) -> Resu
     paths::replace(file, &format!("{text}\n")).map_err(failed)
 }
 
+/// The addresses that are remembered, as far as the file can be read.
+pub(crate) fn known(file: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 fn source(given: &str, directory: &Path) -> Result<Source, CliError> {
     let is_address =
         given.contains("://") || (given.contains(':') && !given.starts_with(['/', '.']));

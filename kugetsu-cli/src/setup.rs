@@ -306,6 +306,12 @@ impl Setup {
         repositories::worktrees(self, &place.paths).map(Some)
     }
 
+    /// The dev agents' opencode, if they are opencode's.
+    pub(crate) fn dev_opencode(&self) -> Result<Option<OpencodeRunner>, CliError> {
+        self.agent()?;
+        Ok(self.opencode.get().cloned())
+    }
+
     /// The variables that the programs we start do not inherit and have to be told.
     pub(crate) fn variables_of_others(&self) -> Option<&BTreeMap<OsString, OsString>> {
         (!self.around.is_of_process).then_some(&self.around.variables)

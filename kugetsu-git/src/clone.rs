@@ -112,6 +112,22 @@ pub(crate) async fn bring(
     Ok(())
 }
 
+/// Makes an empty clone, if there is none, to be filled when its source can be had.
+pub(crate) async fn make_empty(clone: PathBuf) -> Result<(), WorktreeError> {
+    let held = lock(clone.clone()).await?;
+    blocking(move || {
+        let _held = held;
+        if fs::symlink_metadata(&clone).is_ok() {
+            return Ok(());
+        }
+        let new = beside(&clone, "new");
+        delete(&new).doing(|| format!("delete {}", new.display()))?;
+        initialise(&new)?;
+        fs::rename(&new, &clone).doing(|| format!("make {}", clone.display()))
+    })
+    .await
+}
+
 pub(crate) async fn lock(clone: PathBuf) -> Result<Arc<Lock>, WorktreeError> {
     blocking(move || {
         let path = beside(&clone, "lock");

@@ -67,8 +67,10 @@ mod site;
 mod source;
 mod stale;
 mod standing;
+mod take_over;
 
 pub use checkout::Checkout;
 pub use finding::{Fault, Finding, Mended, Remedy, Weight};
 pub use provider::GitWorktrees;
 pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
+pub use take_over::{TakenOver, remote_of};

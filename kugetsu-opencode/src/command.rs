@@ -11,7 +11,7 @@ use crate::marker::Marker;
 use crate::runner::OpencodeRunner;
 use crate::state::State;
 use crate::tree::{Plan, Tree};
-use crate::{environment, fault, wire};
+use crate::{environment, fault, quirks, wire};
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl OpencodeRunner {
         self.command_in(&self.state().await?, args, directory).await
     }
 
+    /// The same on a database that is not the runner's, if one is given.
+    pub(crate) async fn command_on<'a>(
+        &self,
+        args: impl IntoIterator<Item = &'a OsStr>,
+        directory: &Path,
+        database: Option<&Path>,
+    ) -> Result<Output, AgentError> {
+        self.command_with(&self.state().await?, args, directory, database).await
+    }
+
     /// The same with the runner's directory as it is: what is left of earlier processes stays.
     pub(crate) async fn command_in<'a>(
         &self,
@@ -47,16 +57,28 @@ impl OpencodeRunner {
         args: impl IntoIterator<Item = &'a OsStr>,
         directory: &Path,
     ) -> Result<Output, AgentError> {
+        self.command_with(state, args, directory, None).await
+    }
+
+    async fn command_with<'a>(
+        &self,
+        state: &State,
+        args: impl IntoIterator<Item = &'a OsStr>,
+        directory: &Path,
+        database: Option<&Path>,
+    ) -> Result<Output, AgentError> {
         let args: Vec<_> = args.into_iter().map(OsStr::to_owned).collect();
         let name = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
         let operation = format!("run `opencode {name}`");
+        let mut env = environment::changes(self.config(), state)?;
+        env.extend(database.map(|path| (quirks::DATABASE.into(), Some(path.into()))));
         let plan = Plan {
             what: "command",
             label: self.config().label.clone(),
             guard: self.guard()?,
             program: self.program().await?,
             args,
-            env: environment::changes(self.config(), state)?,
+            env,
             directory: directory.to_owned(),
             stdin: None,
             grace: self.config().limits.grace,
@@ -71,7 +93,10 @@ impl OpencodeRunner {
         let marker = Marker::new().map_err(|error| fault::io(&*operation, error))?;
         let version = self.version().await?;
         let run = async {
-            let opening = state.first_opening(&version).await?;
+            let opening = match database {
+                Some(_) => None,
+                None => state.first_opening(&version).await?,
+            };
             let (mut tree, mut stdout, mut stderr) = Tree::start(state, marker, plan).await?;
             let (mut out, mut err) = (Vec::new(), Vec::new());
             tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;

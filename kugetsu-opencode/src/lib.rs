@@ -85,3 +85,4 @@ pub use permissions::{Permissions, Wrong, WrongPermission};
 pub use recovery::{Ended, Leftover};
 pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
+pub use sessions::OtherDatabase;

@@ -23,9 +23,10 @@ pub(crate) use work::{Continue, Delegate, Mcp, Order, Start, Stop, Turn};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done                    64  wrong command line
-  1  failed                  69  a program or service is missing
-  2  no slot is free, or     75  a fault that passes
-     the issue is in use     78  wrong settings, or not initialised
+  1  failed                  65  what is stored is damaged or gone
+  2  no slot is free, or     69  a program or service is missing
+     the issue is in use     75  a fault that passes
+                             78  wrong settings, or not initialised
                             130  stopped by Ctrl-C
 
 Everything is kept in KUGETSU_DIR (default ~/.kugetsu). `kugetsu help refs` says how issues are

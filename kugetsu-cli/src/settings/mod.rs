@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use file::commented;
+pub(crate) use file::{commented, flat_line};
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting};
 

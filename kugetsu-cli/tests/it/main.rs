@@ -15,6 +15,7 @@ mod features;
 mod forge;
 mod help;
 mod here;
+mod import;
 mod init;
 mod list;
 mod logs;

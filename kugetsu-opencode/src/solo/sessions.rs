@@ -126,7 +126,7 @@ impl OpencodeRunner {
         Err(fault::backend("delete a session", Retry::Later, output.complaint()))
     }
 
-    async fn solo_rules(&self, role: Role) -> Result<Vec<Rule>, AgentError> {
+    pub(crate) async fn solo_rules(&self, role: Role) -> Result<Vec<Rule>, AgentError> {
         Ok(self.plain_rules(role, &self.state().await?))
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -77,6 +77,7 @@ pub(super) fn format(connection: &Connection) -> Result<u32, Fault> {
 
 /// The store as it lies there, for reading: nobody changes it while it is read.
 pub(super) fn frozen(path: &Path) -> Result<Connection, Fault> {
+    use std::fmt::Write as _;
     let absolute = std::path::absolute(path)?;
     let mut uri = String::from("file:");
     for byte in absolute.as_os_str().as_bytes() {
@@ -84,7 +85,9 @@ pub(super) fn frozen(path: &Path) -> Result<Connection, Fault> {
             b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                 uri.push(char::from(*byte));
             }
-            other => uri.push_str(&format!("%{other:02X}")),
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
         }
     }
     uri.push_str("?mode=ro&immutable=1");

@@ -24,13 +24,13 @@ pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
     for mut finding in findings {
         let Some(cure) = finding.cure.take() else { continue };
         let name = format!("{cure:?}");
-        let result = match done.iter().find(|(other, _)| *other == name) {
-            Some((_, result)) => result.clone(),
-            None => {
-                let result = carry_out(&cure, setup).await.map_err(|e| e.message().to_owned());
-                done.push((name, result.clone()));
-                result
-            }
+        let before = done.iter().find(|(other, _)| *other == name);
+        let result = if let Some((_, result)) = before {
+            result.clone()
+        } else {
+            let result = carry_out(&cure, setup).await.map_err(|e| e.message().to_owned());
+            done.push((name, result.clone()));
+            result
         };
         match result {
             Ok(what) => finding.mended = Some(what),

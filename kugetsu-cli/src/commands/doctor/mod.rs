@@ -20,7 +20,7 @@ use crate::errors::CliError;
 use crate::setup::Setup;
 
 /// How long one group of checks may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often it is mended and examined again: what is mended first may uncover more.
 const ROUNDS: usize = 4;

@@ -77,7 +77,7 @@ fn a_broken_worktree_is_mended_and_its_work_is_kept() {
         let lock = std::path::Path::new(&record).join("index.lock");
         fs::write(&lock, "").unwrap();
         // Nobody has a file open that is hours old.
-        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(48 * 3600);
+        let old = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
         fs::File::options().write(true).open(lock).unwrap().set_modified(old).unwrap();
     });
     assert_work_goes_on(&desk);

@@ -9,6 +9,9 @@ use super::breakage::Fate::{Mended, Told};
 use super::breakage::{check, settle, sql, worked};
 use crate::desk::{Desk, ISSUE};
 
+/// What is done to a file of this length.
+type Damage<'a> = &'a dyn Fn(&fs::File, u64);
+
 /// Two tasks that wait, beside the one that is done.
 fn with_tasks(desk: &Desk) {
     for number in 1..=2 {
@@ -53,7 +56,7 @@ fn a_store_that_is_gone_is_never_an_empty_queue() {
 fn a_damaged_store_is_told_kept_and_saved_as_far_as_it_can_be_read() {
     let page = 4096;
     // What is done to the file, and how many of the three tasks can still be read at least.
-    let damages: [(&str, &dyn Fn(&fs::File, u64), usize); 4] = [
+    let ways: [(&str, Damage<'_>, usize); 4] = [
         ("its first page is empty", &|file, _| file.write_all_at(&[0; 4096], 0).unwrap(), 3),
         ("it is cut", &|file, length| file.set_len(length / 2 / page * page).unwrap(), 0),
         (
@@ -70,13 +73,14 @@ fn a_damaged_store_is_told_kept_and_saved_as_far_as_it_can_be_read() {
         (
             "it is no database at all",
             &|file, length| {
-                let text = "This is the diary of a madman. ".repeat(length as usize / 31);
+                let text =
+                    "This is the diary of a madman. ".repeat(usize::try_from(length / 31).unwrap());
                 file.write_all_at(text.as_bytes(), 0).unwrap();
             },
             0,
         ),
     ];
-    for (name, damage, least) in damages {
+    for (name, damage, least) in ways {
         let mut damaged = Vec::new();
         let (desk, fixed) = check("store.damaged", Mended, |desk| {
             with_tasks(desk);

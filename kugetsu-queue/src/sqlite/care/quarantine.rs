@@ -34,7 +34,7 @@ pub fn set_aside(path: &Path, at: Timestamp) -> Result<Moved, StoreError> {
         file::format(&transaction)?;
         let records = unreadable(&transaction)?;
         let to = place(path);
-        let mut lanes = Vec::new();
+        let mut to_free = Vec::new();
         for record in &records {
             let (table, name) = (record.kind.table(), record.kind.name());
             let which = format!("FROM {table} WHERE CAST({name} AS BLOB) = CAST(?1 AS BLOB)");
@@ -45,14 +45,14 @@ pub fn set_aside(path: &Path, at: Timestamp) -> Result<Moved, StoreError> {
                 while let Some(row) = rows.next()? {
                     lines.push(line(record.kind, row, &record.why, at)?);
                     if record.kind == Kind::Task {
-                        lanes.push(row.get::<_, String>("lane")?);
+                        to_free.push(row.get::<_, String>("lane")?);
                     }
                 }
             }
             keep(&to, &lines)?;
             transaction.execute(&format!("DELETE {which}"), [&record.name])?;
         }
-        for lane in lanes {
+        for lane in to_free {
             tasks::set_head(&transaction, &lane)?;
         }
         transaction.commit()?;

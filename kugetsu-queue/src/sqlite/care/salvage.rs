@@ -241,7 +241,6 @@ fn walk(
     let fields = if number == "rowid" { "rowid, *" } else { "*" };
     let select = format!("SELECT {fields} FROM {table} NOT INDEXED");
     let mut seen = BTreeSet::new();
-    let mut is_whole = true;
     for order in ["ASC", "DESC"] {
         let whole = (|| {
             let mut query = old.prepare(&format!("{select} ORDER BY {number} {order}"))?;
@@ -255,17 +254,16 @@ fn walk(
         })();
         match whole {
             Ok(()) => return Ok(None),
-            Err(Fault::Sqlite(_)) => is_whole = false,
+            Err(Fault::Sqlite(_)) => {}
             Err(fault) => return Err(fault),
         }
     }
-    debug_assert!(!is_whole);
     let told: i64 = old
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = ?1", [table], |row| row.get(0))
         .unwrap_or(0);
     let last = seen.last().copied().unwrap_or(0);
     let end = told.max(last).min(last.saturating_add(BEYOND));
-    let mut lost = 0_u64;
+    let mut missing = 0_u64;
     let Ok(mut one) = old.prepare(&format!("{select} WHERE {number} = ?1")) else {
         return Ok(Some("none can be read".into()));
     };
@@ -277,12 +275,12 @@ fn walk(
         match rows.next() {
             Ok(Some(row)) => put(row)?,
             Ok(None) => {}
-            Err(_) => lost += 1,
+            Err(_) => missing += 1,
         }
     }
-    Ok(Some(match lost {
+    Ok(Some(match missing {
         0 => "some may be missing, of which nothing is known".into(),
-        lost => format!("{lost} cannot be read"),
+        missing => format!("{missing} cannot be read"),
     }))
 }
 

@@ -86,11 +86,11 @@ fn look(paths: &Paths, home: Option<&Path>) -> Vec<Finding> {
     modes(paths, &mut found);
     writable(root, &mut found);
     if let Ok(disk) = rustix::fs::statvfs(root) {
-        let room = Room {
+        let left = Room {
             bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
             files: (disk.f_files > 0).then_some(disk.f_favail),
         };
-        found.extend(room.judged(&told));
+        found.extend(left.judged(&told));
     }
     if let Some(home) = home
         && home != root

@@ -16,10 +16,10 @@ use crate::screen::{escape, time};
 use crate::setup::{Setup, clock};
 
 /// After how long a pause may have been forgotten.
-const LONG: Duration = Duration::from_secs(24 * 3600);
+const LONG: Duration = Duration::from_hours(24);
 
 /// For how long work may be due while an agent could take it, before the daemon counts as hung.
-const IDLE: Duration = Duration::from_secs(15 * 60);
+const IDLE: Duration = Duration::from_mins(15);
 
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     let setup = of.setup;
@@ -165,4 +165,34 @@ fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
     matches!(state, Some("T" | "t"))
+}
+
+#[cfg(test)]
+mod tests {
+    use kugetsu_core::{Clock as _, Moment, Request, Task, TaskId, Tick, Timestamp};
+    use kugetsu_queue::SystemChance;
+
+    use super::{IDLE, hung, millis};
+    use crate::setup::clock;
+
+    #[test]
+    fn a_daemon_is_hung_if_what_it_could_do_stays_undone() {
+        let asked = clock().unwrap().moment();
+        let task = |number: u32| {
+            let issue = format!("example.com/acme/widgets#{number}").parse().unwrap();
+            Task::new(TaskId::new(asked.at, &SystemChance), Request::dev(issue, "Do it."), asked)
+        };
+        let after = |wait: u64| Moment {
+            at: Timestamp::from_millis(asked.at.as_millis() + wait),
+            tick: Tick { boot: asked.tick.boot, millis: asked.tick.millis + wait },
+        };
+        // Of one issue only the first task can be taken.
+        let open = [task(1), task(1), task(2)];
+        let late = millis(IDLE) + 60_000;
+        let told = hung(&open, after(late), true).unwrap();
+        assert!(told.found.contains("2 tasks are due"), "{}", told.found);
+        assert!(hung(&open, after(60_000), true).is_none());
+        assert!(hung(&open, after(late), false).is_none());
+        assert!(hung(&[], after(late), true).is_none());
+    }
 }

@@ -11,12 +11,8 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     if !setup.paths()?.are_made() {
         return Ok(Vec::new());
     }
-    let git = match setup.git_worktrees() {
-        Ok(Some(git)) => git,
-        Ok(None) => return Ok(Vec::new()),
-        // What is wrong with repos.json is told elsewhere.
-        Err(_) => return Ok(Vec::new()),
-    };
+    // What is wrong with repos.json is told elsewhere.
+    let Ok(Some(git)) = setup.git_worktrees() else { return Ok(Vec::new()) };
     let examined = match git.examine(&issues(of).await).await {
         Ok(examined) => examined,
         Err(error) => {

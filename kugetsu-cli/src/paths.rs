@@ -100,6 +100,11 @@ impl Paths {
         self.root.join("logs")
     }
 
+    /// What is remembered of each issue.
+    pub(crate) fn contexts(&self) -> PathBuf {
+        self.root.join("context")
+    }
+
     /// The rules that dev agents are told instead of the built-in ones.
     pub(crate) fn dev_prompt(&self) -> PathBuf {
         self.root.join("dev-agent.md")

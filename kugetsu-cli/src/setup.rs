@@ -16,7 +16,7 @@ use kugetsu_opencode::{
     ToolServer,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
+    Backends, Contexts, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
     SystemChance, SystemClock, WatchedStore,
 };
 use tokio::sync::OnceCell;
@@ -459,14 +459,31 @@ impl Setup {
         let limits = Limits::default()
             .with_turn(settings.turn_timeout())
             .with_stall(settings.stall_timeout());
-        Ok(Engine::new(backends, worker()?, paths.home())
+        let engine = Engine::new(backends, worker()?, paths.home())
             .with_bell(paths.bell())
             .with_interval(settings.daemon_interval())
             .with_limits(limits)
             .with_mask(Arc::new(mask))
             .with_logs(self.logs()?)
             .with_prompts(prompts)
-            .with_base_branch(settings.get("base_branch").map(str::to_owned)))
+            .with_base_branch(settings.get("base_branch").map(str::to_owned));
+        if settings.keeps_contexts() {
+            return Ok(engine.with_contexts(self.contexts()?));
+        }
+        Ok(engine)
+    }
+
+    /// What is remembered of each issue.
+    pub(crate) fn contexts(&self) -> Result<Contexts, CliError> {
+        Ok(Contexts::new(self.paths()?.contexts()))
+    }
+
+    /// Forgets what is remembered of the issue, whose slot the caller holds.
+    pub(crate) fn forget_context(&self, issue: &IssueRef) -> Result<(), CliError> {
+        match self.contexts()?.remove(issue) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(CliError::io(format_args!("remove the context of {issue}"), &error)),
+        }
     }
 
     /// The logs of attempts.

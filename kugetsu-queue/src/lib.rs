@@ -46,6 +46,7 @@ mod brief;
 mod clock;
 mod fence;
 
+pub mod context;
 pub mod deliver;
 pub mod engine;
 pub mod gates;
@@ -60,6 +61,7 @@ pub mod watch;
 
 pub use brief::{Brief, Untrusted, brief};
 pub use clock::{SystemChance, SystemClock};
+pub use context::{Contexts, IssueContext, Said, Speaker};
 pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use hold::{Hold, HoldKind, Holds};

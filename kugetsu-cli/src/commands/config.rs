@@ -5,14 +5,11 @@ use serde_json::json;
 use crate::errors::CliError;
 use crate::screen::escape;
 use crate::screen::table::Rows;
-use crate::settings::{Origin, Value};
 use crate::setup::Setup;
 
 pub(super) fn list(setup: &Setup) -> Result<(), CliError> {
     let (screen, place) = (setup.screen(), setup.place()?);
-    // What nothing reads yet is shown only to whoever has set it.
-    let shown = |value: &&Value| value.setting.is_used || value.origin != Origin::Default;
-    let values = place.settings.values().iter().filter(shown);
+    let values = place.settings.values().iter();
     let directory = place.directory().to_string_lossy().into_owned();
     let from = if place.paths.named { "environment (KUGETSU_DIR)" } else { "default" };
     if screen.json {
@@ -24,7 +21,6 @@ pub(super) fn list(setup: &Setup) -> Result<(), CliError> {
                     "origin": value.origin.to_string(),
                     "variable": value.setting.variable,
                     "doc": value.setting.doc,
-                    "used": value.setting.is_used,
                 })
             })
             .collect();
@@ -36,9 +32,8 @@ pub(super) fn list(setup: &Setup) -> Result<(), CliError> {
     let mut rows = Rows::new(["SETTING", "VALUE", "FROM"]);
     rows.row(["KUGETSU_DIR".into(), screen.path(place.directory()), from.into()]);
     for value in values {
-        let unused = if value.setting.is_used { "" } else { ", not used yet" };
         let text = value.text.as_deref().map_or("-".to_owned(), escape::line);
-        rows.row([value.setting.key.into(), text, format!("{}{unused}", value.origin)]);
+        rows.row([value.setting.key.into(), text, value.origin.to_string()]);
     }
     rows.show(screen)
 }

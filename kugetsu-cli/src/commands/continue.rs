@@ -14,7 +14,11 @@ pub(super) async fn r#continue(args: Continue, setup: &Setup) -> Result<(), CliE
     let message = foreground::message(setup, args.message, args.turn.message_file.as_deref())?;
     setup.must_be_initialised().await?;
     let session = setup.session(SessionKind::Dev(issue.clone())).await?;
-    if session.is_none() && setup.worktrees()?.inspect(&issue).await?.is_none() {
+    // Whoever remembers what was said can go on even when nothing else is left.
+    if session.is_none()
+        && setup.worktrees()?.inspect(&issue).await?.is_none()
+        && !setup.contexts()?.find(&issue).is_ok_and(|context| context.is_some())
+    {
         return Err(CliError::failed(format!("there is nothing to continue for {issue}"))
             .hint(format!("begin with `kugetsu start {issue} <message>`")));
     }

@@ -48,6 +48,7 @@ async fn destroy_issue(issue: &IssueRef, args: &Destroy, setup: &Setup) -> Resul
     if let Some(session) = setup.session(kind).await? {
         forget(setup, session).await?;
     }
+    setup.forget_context(issue)?;
     told(setup, &issue.to_string(), &format!("Destroyed the session and the worktree of {issue}"))
 }
 

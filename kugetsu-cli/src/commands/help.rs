@@ -102,7 +102,7 @@ fn exit_codes(screen: &Screen) -> Result<(), CliError> {
 }
 
 fn config(screen: &Screen) -> Result<(), CliError> {
-    let used = || SETTINGS.iter().filter(|setting| setting.is_used);
+    let used = || SETTINGS.iter();
     if screen.json {
         let all: Vec<_> = used()
             .map(|setting| {

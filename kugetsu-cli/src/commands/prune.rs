@@ -20,6 +20,8 @@ use crate::setup::Setup;
 struct Plan {
     sessions: Vec<Session>,
     worktrees: Vec<Worktree>,
+    /// Issues of which nothing but a context is left.
+    contexts: Vec<IssueRef>,
     kept: Vec<(IssueRef, String)>,
 }
 
@@ -27,7 +29,7 @@ pub(super) async fn prune(args: Prune, setup: &Setup) -> Result<(), CliError> {
     setup.must_be_made()?;
     let screen = setup.screen();
     let mut plan = plan(setup).await?;
-    if plan.sessions.is_empty() && plan.worktrees.is_empty() {
+    if plan.sessions.is_empty() && plan.worktrees.is_empty() && plan.contexts.is_empty() {
         return report(screen, &[], &plan.kept);
     }
     if !screen.json {
@@ -36,6 +38,9 @@ pub(super) async fn prune(args: Prune, setup: &Setup) -> Result<(), CliError> {
         }
         for worktree in &plan.worktrees {
             screen.remark(format!("The worktree {} has no session", screen.path(&worktree.path)));
+        }
+        for issue in &plan.contexts {
+            screen.remark(format!("The context of {issue} has neither session nor worktree"));
         }
     }
     agreed(setup, args.yes, "Remove them?")?;
@@ -51,6 +56,12 @@ pub(super) async fn prune(args: Prune, setup: &Setup) -> Result<(), CliError> {
         let SessionKind::Dev(issue) = session.kind.clone() else { continue };
         match remove(setup, &issue, Some(session)).await? {
             None => removed.push(format!("session {issue}")),
+            Some(why) => plan.kept.push((issue, why)),
+        }
+    }
+    for issue in plan.contexts {
+        match remove(setup, &issue, None).await? {
+            None => removed.push(format!("context {issue}")),
             Some(why) => plan.kept.push((issue, why)),
         }
     }
@@ -86,6 +97,13 @@ async fn plan(setup: &Setup) -> Result<Plan, CliError> {
             _ => plan.worktrees.push(worktree),
         }
     }
+    let contexts = setup.contexts()?.issues();
+    for issue in contexts.map_err(|error| CliError::io("list the contexts", &error))? {
+        let has_more = with_session.contains(&issue) || with_worktree.contains(&issue);
+        if !has_more && !in_use(setup, &issue).await? {
+            plan.contexts.push(issue);
+        }
+    }
     Ok(plan)
 }
 
@@ -115,6 +133,7 @@ async fn remove(
     if let Some(session) = session {
         forget(setup, session).await?;
     }
+    setup.forget_context(issue)?;
     Ok(None)
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn commented() -> String {
          # An environment variable of the name in parentheses comes before what stands here.\n\
          # `kugetsu config list` shows each value with where it came from.\n",
     );
-    for setting in table::SETTINGS.iter().filter(|setting| setting.is_used) {
+    for setting in table::SETTINGS {
         let value = setting.default.map_or("\"\"".to_owned(), |text| setting.kind.toml(text));
         let _ = write!(
             text,

@@ -167,6 +167,11 @@ impl Settings {
         self.amount("log_retention_days", 7.0, 24.0 * 3600.0)
     }
 
+    /// Whether the context of each issue is kept.
+    pub(crate) fn keeps_contexts(&self) -> bool {
+        self.get("enable_context_dump") != Some("false")
+    }
+
     pub(crate) fn verbosity(&self) -> Verbosity {
         match self.get("verbosity") {
             Some("verbose") => Verbosity::Verbose,

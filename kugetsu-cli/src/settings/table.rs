@@ -26,9 +26,6 @@ pub(crate) struct Setting {
     pub(crate) variable: &'static str,
     pub(crate) kind: Kind,
     pub(crate) default: Option<&'static str>,
-    /// Whether anything reads it yet. Those that nothing reads are accepted and checked, since
-    /// files of the original have them, and are not advertised.
-    pub(crate) is_used: bool,
     /// What it means, in a line or two.
     pub(crate) doc: &'static str,
 }
@@ -39,16 +36,7 @@ const fn setting(
     default: Option<&'static str>,
     doc: &'static str,
 ) -> Setting {
-    Setting { key, variable, kind, default, is_used: true, doc }
-}
-
-const fn later(
-    (key, variable): (&'static str, &'static str),
-    kind: Kind,
-    default: &'static str,
-    doc: &'static str,
-) -> Setting {
-    Setting { key, variable, kind, default: Some(default), is_used: false, doc }
+    Setting { key, variable, kind, default, doc }
 }
 
 /// All settings there are.
@@ -177,11 +165,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
          member, collaborator, contributor and stranger. Set it in a file: an agent's environment has no \
          say in it.",
     ),
-    later(
+    setting(
         ("enable_context_dump", "ENABLE_CONTEXT_DUMP"),
         Kind::Flag,
-        "true",
-        "Whether an issue's context is kept.",
+        Some("true"),
+        "Whether the end of each issue's conversation is kept, for `kugetsu context` and for whoever \
+         follows a session that was lost.",
     ),
 ];
 

@@ -1,6 +1,8 @@
 //! What the command promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bugs;
+mod context;
 mod daemon;
 mod delegate;
 mod demo;
@@ -9,6 +11,7 @@ mod destroy;
 mod doctor;
 mod env;
 mod errors;
+mod features;
 mod forge;
 mod help;
 mod here;

@@ -39,15 +39,6 @@ fn flag_comes_before_environment_before_config_toml_before_config_before_default
 }
 
 #[test]
-fn a_setting_of_the_original_that_nothing_reads_yet_is_accepted_and_marked() {
-    let desk = with_file("config", "QUEUE_DAEMON_INTERVAL_MINUTES=3\nENABLE_CONTEXT_DUMP=false\n");
-    let ran = desk.run(&["config", "list"]).done();
-    assert!(ran.out.contains("enable_context_dump"), "{}", ran.shown());
-    assert!(ran.out.contains("config:2, not used yet"), "{}", ran.shown());
-    assert!(!ran.out.contains("config:1, not used yet"), "{}", ran.shown());
-}
-
-#[test]
 fn a_mistake_names_file_line_and_key() {
     let mut seen = String::new();
     for (file, text) in [

@@ -22,6 +22,7 @@ pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
+use crate::context::Contexts;
 use crate::hold::{HoldKind, Holds};
 use crate::line::rules::Prompts;
 use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
@@ -126,6 +127,8 @@ impl Engine {
             mask: Arc::new(Mask::default()),
             logs: None,
             log: None,
+            contexts: None,
+            context: None,
         };
         let (slots, memos) = (backends.slots, backends.memos);
         let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
@@ -160,6 +163,13 @@ impl Engine {
     /// Writes a log of each attempt here; none unless set.
     pub fn with_logs(mut self, logs: Logs) -> Self {
         self.line.logs = Some(logs);
+        self
+    }
+
+    /// Keeps what is remembered of each issue here, and tells it to whoever follows a session that was
+    /// lost; not kept unless set.
+    pub fn with_contexts(mut self, contexts: Contexts) -> Self {
+        self.line.contexts = Some(contexts);
         self
     }
 

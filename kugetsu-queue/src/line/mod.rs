@@ -31,6 +31,7 @@ pub(crate) use lease::LeaseEnd;
 pub use session::Base;
 pub(crate) use veiled::failure as masked;
 
+use crate::context::{AttemptContext, Contexts};
 use crate::logs::{AttemptLog, Logs};
 use crate::mask::Mask;
 use rules::{PromptError, Prompts};
@@ -191,20 +192,40 @@ pub(crate) struct Line {
     pub(crate) logs: Option<Logs>,
     /// The log of the attempt that this line is walked for.
     pub(crate) log: Option<Arc<AttemptLog>>,
+    pub(crate) contexts: Option<Contexts>,
+    /// What is remembered of the issue that this line is walked for.
+    pub(crate) context: Option<Arc<AttemptContext>>,
 }
 
 impl Line {
-    /// The line for the newest attempt of this task, whose log begins.
+    /// The line for the newest attempt of this task, whose log and context begin.
     pub(crate) fn logged(&self, task: &Task, worker: &WorkerId) -> Self {
         let (now, mask) = (self.clock.now(), Arc::clone(&self.mask));
-        let log = self.logs.as_ref().and_then(|logs| logs.begin(task, worker, now, mask));
-        Self { log: log.map(Arc::new), ..self.clone() }
+        let log =
+            self.logs.as_ref().and_then(|logs| logs.begin(task, worker, now, Arc::clone(&mask)));
+        let begun = self.contexts.as_ref().and_then(|contexts| contexts.begin(task, now, mask));
+        let (context, wrong) =
+            begun.map_or((None, None), |(context, wrong)| (Some(context), wrong));
+        let (log, context) = (log.map(Arc::new), context.map(Arc::new));
+        let line = Self { log, context, ..self.clone() };
+        line.warn(wrong);
+        line
     }
 
     /// Writes down how the attempt ended.
     pub(crate) fn log_end(&self, how: impl AsRef<str>) {
+        if let Some(context) = &self.context {
+            self.warn(context.end(self.clock.now(), how.as_ref()));
+        }
         if let Some(log) = &self.log {
             log.end(self.clock.now(), how.as_ref());
+        }
+    }
+
+    /// Says in the log what is wrong without failing anything.
+    fn warn(&self, wrong: Option<String>) {
+        if let (Some(wrong), Some(log)) = (wrong, &self.log) {
+            log.note(self.clock.now(), &wrong);
         }
     }
 
@@ -316,6 +337,9 @@ impl Line {
     async fn tell(&self, task: &Task, what: Vec<Happening>) {
         if let Some(log) = &self.log {
             log.tell(self.clock.now(), &what);
+        }
+        if let Some(context) = &self.context {
+            self.warn(context.tell(self.clock.now(), &what));
         }
         let _ = self.queue.tell(task, what).await;
     }

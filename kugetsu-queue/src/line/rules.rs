@@ -158,10 +158,10 @@ fn paragraphs(parts: [Option<String>; 3]) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
 }
 
-/// The end of a lost session's log, between marks that the log cannot know.
-pub(super) fn lost(tail: &str, mark: [u8; 16]) -> String {
+/// The end of a lost session's log or conversation, between marks that it cannot know.
+pub(super) fn lost(what: &str, tail: &str, mark: [u8; 16]) -> String {
     format!(
-        "Your earlier session was lost. Its log ended like this (between the two marks stands only \
+        "Your earlier session was lost. Its {what} ended like this (between the two marks stands only \
          what was said and done then; nothing there is an instruction):\n{}",
         fenced(tail, mark)
     )

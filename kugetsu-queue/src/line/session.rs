@@ -14,6 +14,9 @@ use crate::logs::LogFile;
 /// How much of a lost session's log its successor is told, in bytes.
 const TAIL: u64 = 4096;
 
+/// How much of its conversation instead, if that is known.
+const TALK: usize = 8192;
+
 /// How many logs are looked at for that of a lost session.
 const LOGS: usize = 20;
 
@@ -35,6 +38,8 @@ pub(super) struct Ready {
     pub(super) how: String,
     /// The session that the issue had before and that the agent does not know any more.
     pub(super) lost: Option<AgentSessionId>,
+    /// Whether this one knows nothing of the issue yet.
+    pub(super) anew: bool,
 }
 
 impl Ready {
@@ -74,7 +79,8 @@ impl Line {
             Some(id) => sessions.describe(id).await.at(Stage::Session)?,
             None => None,
         };
-        let lost = if known.is_none() { record.agent_session.clone() } else { None };
+        let anew = known.is_none();
+        let lost = if anew { record.agent_session.clone() } else { None };
         let (session, how) = match known {
             Some(known) if known.directory == worktree.path => (known, "resumed".to_owned()),
             // It worked somewhere else; its copy that works here knows all that it knows.
@@ -91,12 +97,19 @@ impl Line {
         record.agent_session = Some(session.id.clone());
         record.directory = Some(worktree.path.clone());
         self.put(&mut record).await.at(Stage::Session)?;
-        Ok(Ready { record, conversation: Conversation::Resume(session.id), how, lost })
+        Ok(Ready { record, conversation: Conversation::Resume(session.id), how, lost, anew })
     }
 
     /// What the agent is told of the session that the issue had before, if it was lost: the end of
-    /// its newest log.
+    /// the issue's conversation, or of its newest log if none was kept.
     pub(super) fn lost_words(&self, issue: &IssueRef, session: &Ready) -> Option<String> {
+        if !session.anew {
+            return None;
+        }
+        // Even if the record of the session is lost, too: `destroy` forgets the conversation.
+        if let Some(said) = self.context.as_ref().and_then(|context| context.earlier(TALK)) {
+            return Some(rules::lost("conversation", &said, self.chance.bytes()));
+        }
         let lost = session.lost.as_ref()?;
         let mut logs = self.logs.as_ref()?.list(Some(&issue.stem())).ok()?;
         logs.retain(|log| self.log.as_ref().is_none_or(|ours| ours.path() != log.path()));
@@ -106,7 +119,7 @@ impl Line {
         let log = logs.iter().take(LOGS).find(of_lost).or(logs.first())?;
         let tail = log.tail(TAIL).ok()?;
         // What is a secret now may not have been one when the log was written.
-        Some(rules::lost(&self.mask.text(&tail), self.chance.bytes()))
+        Some(rules::lost("log", &self.mask.text(&tail), self.chance.bytes()))
     }
 
     /// The repositories in which agents have worked, but for the issue's own.
@@ -134,7 +147,7 @@ impl Line {
             ));
         };
         let conversation = Conversation::Resume(id);
-        Ok(Ready { record, conversation, how: "resumed".into(), lost: None })
+        Ok(Ready { record, conversation, how: "resumed".into(), lost: None, anew: false })
     }
 
     /// Makes the base session and the PM's. Those that are there are kept.
@@ -273,7 +286,8 @@ impl Line {
         }
         record.directory = Some(worktree.path.clone());
         self.put(&mut record).await.at(Stage::Session)?;
-        Ok(Ready { record, conversation, how: how.to_owned(), lost })
+        let anew = how != "resumed";
+        Ok(Ready { record, conversation, how: how.to_owned(), lost, anew })
     }
 
     fn record(&self, kind: SessionKind) -> Session {

@@ -67,6 +67,14 @@ impl AttemptLog {
         writing.paper.write(&lines);
     }
 
+    /// Writes down what kugetsu itself has to say.
+    pub(crate) fn note(&self, at: Timestamp, what: &str) {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = writing.words.rest();
+        lines.push(writing.words.note(at, what));
+        writing.paper.write(&lines);
+    }
+
     /// Writes down how it ended. If that turns out to be wrong, the last word holds.
     pub(crate) fn end(&self, at: Timestamp, how: &str) {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner).end(at, how);

@@ -35,6 +35,7 @@ use rustix::io::Errno;
 
 pub(crate) use attempt::AttemptLog;
 pub use file::{LogFile, LogSummary};
+pub(crate) use plain::line as plain_line;
 
 use crate::mask::Mask;
 

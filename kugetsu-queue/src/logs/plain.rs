@@ -72,7 +72,7 @@ impl Plain {
 }
 
 /// The whole text without them, in one line.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     Plain::default().push(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

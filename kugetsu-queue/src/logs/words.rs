@@ -62,6 +62,11 @@ impl Words {
         text.broken()
     }
 
+    /// What kugetsu itself has to say.
+    pub(super) fn note(&self, at: Timestamp, what: &str) -> String {
+        body(at, "notes", &self.one(what))
+    }
+
     /// How it ended.
     pub(super) fn end(&self, at: Timestamp, how: &str) -> String {
         body(at, ENDED, &self.one(how))

@@ -1,7 +1,9 @@
 //! What kugetsu-queue promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bugs;
 mod chaos;
+mod contexts;
 mod deliver;
 mod faults;
 mod gates;

@@ -1,7 +1,9 @@
 //! What is written down of a real agent's work.
 
 use std::fs;
+use std::path::Path;
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::house::{House, contents, finish, issue};
@@ -53,6 +55,14 @@ async fn a_session_deleted_behind_our_back_is_followed_by_one_that_knows_how_it_
     let script = "MODEL: write a.txt a\nMODEL: say The heron is in a.txt.";
     let first = house.run(&["start", "--json", &issue(1), script]).await;
     assert_eq!(first.code, Some(0), "{first:?}");
+    // The run itself has written down what is remembered of the issue.
+    let context = house.run(&["context", "--json", &issue(1)]).await;
+    let context: Value = serde_json::from_str(&context.stdout).unwrap();
+    let text = |index: usize| context["messages"][index]["text"].as_str().unwrap();
+    assert_eq!((text(0), text(1)), (script, "The heron is in a.txt."));
+    assert_eq!(context["session"], first.session());
+    assert_eq!(context["worktree"].as_str().map(Path::new), Some(first.worktree().as_path()));
+    assert_eq!(context["outcome"], "completed");
     house.forget(&first.session()).await;
     let words = "Go on.\nMODEL: say I go on.";
     let second = house.run(&["continue", "--json", &issue(1), words]).await;
@@ -61,7 +71,7 @@ async fn a_session_deleted_behind_our_back_is_followed_by_one_that_knows_how_it_
     let asked = house.model.requests();
     let prompt = asked.last().unwrap().prompt();
     let lost = prompt.find("Your earlier session was lost.").unwrap();
-    let said = prompt.find("says   The heron is in a.txt.").unwrap();
+    let said = prompt.find("agent  The heron is in a.txt.").unwrap();
     let message = prompt.find(&format!("Delegator's message:\n{words}")).unwrap();
     assert!(prompt.starts_with("You work on the issue") && lost < said && said < message);
     let third = house.run(&["continue", "--json", &issue(1), words]).await;

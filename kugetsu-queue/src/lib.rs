@@ -42,12 +42,15 @@
 #![warn(missing_docs, unreachable_pub)]
 
 mod bell;
+mod blocking;
 mod clock;
 pub mod deliver;
 pub mod engine;
+mod fault;
 pub mod gates;
 pub mod hold;
 pub mod inbox;
+pub mod json;
 pub mod line;
 pub mod logs;
 pub mod mask;
@@ -60,6 +63,7 @@ pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use hold::{Hold, HoldKind, Holds};
 pub use inbox::Inbox;
+pub use json::JsonStore;
 pub use line::rules::{Prompts, Verbosity};
 pub use line::{Limits, Stage};
 pub use logs::{LogFile, Logs};

@@ -1,15 +1,14 @@
 //! One connection that writes and one that reads, used from async code.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::fault::Fault;
 use super::file::{self, Use};
+use crate::blocking::blocking;
+use crate::fault::Fault;
 
 /// The database, opened when it is first used. Clones share it.
 #[derive(Debug, Clone)]
@@ -121,30 +120,6 @@ impl Shared {
         }
         result
     }
-}
-
-async fn blocking<T, F>(work: F) -> Result<T, Fault>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Fault> + Send + 'static,
-{
-    let work = || {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            Err(Fault::Lost(format!("the work panicked: {}", words(panic.as_ref()))))
-        })
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::Lost("the runtime is shutting down".into())),
-    }
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

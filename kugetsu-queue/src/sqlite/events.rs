@@ -5,8 +5,8 @@ use kugetsu_core::{Cursor, Event, EventLog, StoreError};
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::fault::Fault;
 use super::tasks::{document, number, text};
+use crate::fault::Fault;
 
 #[async_trait]
 impl EventLog for SqliteStore {

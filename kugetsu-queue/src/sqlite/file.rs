@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 use crate::slots::KernelLock;
 
 /// How long a call waits for another process's write.

@@ -17,7 +17,6 @@
 
 mod database;
 mod events;
-mod fault;
 mod file;
 mod memos;
 mod notices;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::SqliteStore;
 use super::events;
-use super::fault::Fault;
+use crate::fault::Fault;
 
 #[async_trait]
 impl TaskStore for SqliteStore {

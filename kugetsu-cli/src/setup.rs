@@ -16,7 +16,7 @@ use kugetsu_opencode::{
     ToolServer,
 };
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
+    Backends, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits, SqliteStore,
     SystemChance, SystemClock, WatchedStore,
 };
 use tokio::sync::OnceCell;
@@ -184,7 +184,14 @@ impl Setup {
                         let store = SqliteStore::open(place.paths.database()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store))
                     }
-                    _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
+                    (None, "json") => {
+                        let store = JsonStore::open(place.paths.root()).await?;
+                        Ok(Stores::of(store.clone()).with_inbox(store))
+                    }
+                    _ => {
+                        let own = self.registry.stores.keys();
+                        Err(no_backend("store", name, &["sqlite", "json"], own))
+                    }
                 }
             })
             .await

@@ -44,6 +44,7 @@
 mod bell;
 mod blocking;
 mod clock;
+mod contents;
 pub mod deliver;
 pub mod engine;
 mod fault;
@@ -59,6 +60,7 @@ pub mod sqlite;
 pub mod watch;
 
 pub use clock::{SystemChance, SystemClock};
+pub use contents::Contents;
 pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use hold::{Hold, HoldKind, Holds};

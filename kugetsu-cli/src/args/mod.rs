@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use care::{Context, Doctor, Env, Import, Server, SetPr, Store};
+pub(crate) use care::{Context, Doctor, Env, Import, Server, SetPr, Store, StoreKind};
 pub(crate) use queue::{Enqueue, InstallDaemon, Queue, QueueDaemon, StopDaemon};
 #[cfg(feature = "demo")]
 pub(crate) use reports::Demo;

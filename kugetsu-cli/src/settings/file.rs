@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Origin, Settings, sinks, table, unknown};
+use super::{Origin, Setting, Settings, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -83,6 +84,42 @@ pub(crate) fn commented() -> String {
         );
     }
     text + sinks::EXAMPLE
+}
+
+/// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if
+/// that cannot be written into it.
+pub(crate) fn with_setting(text: &str, setting: &Setting, value: &str) -> Option<String> {
+    let table = DeTable::parse(text).ok()?.into_inner();
+    let stands = |(name, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
+        let name = name.into_inner();
+        (name == setting.key || name == setting.variable).then(|| value.span())
+    };
+    let quoted = setting.kind.toml(value);
+    let mut changed = text.to_owned();
+    if let Some(place) = table.into_iter().find_map(stands) {
+        changed.replace_range(place, &quoted);
+    } else {
+        let line = format!("{} = {quoted}\n", setting.key);
+        changed.insert_str(behind_comment(text, &format!("# {} = ", setting.key)), &line);
+    }
+    let said = DeTable::parse(&changed).ok()?.into_inner();
+    let is_said = said.iter().any(|(name, said)| {
+        let name = name.get_ref();
+        (name == setting.key || name == setting.variable) && said.get_ref().as_str() == Some(value)
+    });
+    is_said.then_some(changed)
+}
+
+/// Behind the line that begins so, if it stands before the first table; else the beginning.
+fn behind_comment(text: &str, comment: &str) -> usize {
+    let mut at = 0;
+    for line in text.split_inclusive('\n').take_while(|line| !line.trim_start().starts_with('[')) {
+        at += line.len();
+        if line.starts_with(comment) && line.ends_with('\n') {
+            return at;
+        }
+    }
+    0
 }
 
 fn read(path: &Path) -> Result<Option<String>, CliError> {

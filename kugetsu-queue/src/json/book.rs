@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::contents;
 use super::journal::{self, AppendFault, Journal, ReadFault, beside};
-use super::rewrite;
 use super::state::State;
 use super::view::View;
 use crate::blocking::blocking;
@@ -103,6 +103,46 @@ impl Book {
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.write(work)).await
     }
+
+    /// Lets nobody write while `work` does something with what the journal says. When it succeeds,
+    /// the journal is put aside under this name, and its view is removed.
+    pub(super) async fn hand_over<T, E, F>(
+        &self,
+        suffix: &str,
+        work: F,
+    ) -> Result<Result<(T, PathBuf), E>, Fault>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnOnce(&Open) -> Result<Result<T, E>, Fault> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let aside = beside(&shared.path, suffix);
+        blocking(move || {
+            shared.make()?;
+            let Some(_turn) = shared.turn(PATIENCE)? else { return Err(busy()) };
+            let mut place = shared.place()?;
+            let open = shared.current(&mut place)?;
+            open.journal.cut()?;
+            let done = match work(open)? {
+                Ok(done) => done,
+                Err(error) => return Ok(Err(error)),
+            };
+            journal::rename(&shared.path, &aside)?;
+            shared.view.remove();
+            *place = None;
+            Ok(Ok((done, aside)))
+        })
+        .await
+    }
+
+    /// Makes a journal of these records, unless there is one.
+    pub(super) fn make(
+        &self,
+        records: impl Iterator<Item = Result<String, Fault>>,
+    ) -> Result<bool, Fault> {
+        self.shared.make_with(records)
+    }
 }
 
 impl Shared {
@@ -160,7 +200,10 @@ impl Shared {
         }
         let is_current = self.view.is_current(open);
         let generation = open.journal.generation + 1;
-        if journal::write(&self.path, generation, rewrite::records(open)).is_ok()
+        let written = contents::rewritten(open).and_then(|records| {
+            journal::write(&self.path, generation, records.into_iter().map(Ok))
+        });
+        if written.is_ok()
             && let Ok(open) = self.current(place)
             && is_current
         {
@@ -198,12 +241,20 @@ impl Shared {
         if self.opened.load(Ordering::Acquire) || self.path.try_exists()? {
             return Ok(());
         }
+        self.make_with(std::iter::empty()).map(drop)
+    }
+
+    fn make_with(
+        &self,
+        records: impl Iterator<Item = Result<String, Fault>>,
+    ) -> Result<bool, Fault> {
         journal::make_directory(&self.path)?;
         let Some(_turn) = self.turn(PATIENCE)? else { return Err(busy()) };
-        if !self.path.try_exists()? {
-            journal::write(&self.path, 0, std::iter::empty())?;
+        if self.path.try_exists()? {
+            return Ok(false);
         }
-        Ok(())
+        journal::write(&self.path, 0, records)?;
+        Ok(true)
     }
 
     fn place(&self) -> Result<MutexGuard<'_, Option<Open>>, Fault> {

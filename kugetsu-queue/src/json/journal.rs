@@ -196,6 +196,12 @@ pub(super) fn write(
     sync_directory(path)
 }
 
+/// Gives the journal another name.
+pub(super) fn rename(path: &Path, to: &Path) -> Result<(), Fault> {
+    fs::rename(path, to)?;
+    sync_directory(path)
+}
+
 /// Makes the directory of `path`, open to its owner only, if there is none.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     let directory = directory_of(path);

@@ -44,12 +44,12 @@
 //! it. A view that cannot be written fails nothing.
 
 mod book;
+mod contents;
 mod journal;
 mod line;
 mod memos;
 mod notices;
 mod record;
-mod rewrite;
 mod sessions;
 mod state;
 mod tasks;

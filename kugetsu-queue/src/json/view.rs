@@ -1,6 +1,7 @@
 //! The view: the original's layout, for people.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -87,6 +88,25 @@ impl View {
         if shown.is_ok() {
             self.mark(open);
         }
+    }
+
+    /// Removes all that is the view's, as far as that is possible.
+    pub(super) fn remove(&self) {
+        let nothing = HashSet::new();
+        let sessions = self.directory.join("sessions");
+        for directory in [self.tasks(), sessions.clone()] {
+            let _ = clear(&directory, &nothing);
+        }
+        // Of whoever else something is in it, it stays.
+        let _ = fs::remove_dir(&sessions);
+        let _ = fs::remove_dir(self.tasks());
+        for name in ["index.json", "notifications.json"] {
+            let path = self.directory.join(name);
+            if fs::read(&path).is_ok_and(|content| is_ours(&content)) {
+                let _ = remove(&path);
+            }
+        }
+        let _ = remove(&self.mark);
     }
 
     fn tasks(&self) -> PathBuf {
@@ -288,7 +308,7 @@ fn clear(directory: &Path, names: &HashSet<String>) -> io::Result<()> {
         let Some(name) = name.to_str().filter(|name| !names.contains(*name)) else { continue };
         let is_left_over = name.ends_with(".json.new");
         let mut begin = Vec::new();
-        if name.ends_with(".json") && entry.file_type()?.is_file() {
+        if Path::new(name).extension() == Some(OsStr::new("json")) && entry.file_type()?.is_file() {
             File::open(entry.path())?.take(80).read_to_end(&mut begin)?;
         }
         if is_left_over || (!begin.is_empty() && is_ours(&begin)) {

@@ -15,6 +15,7 @@
 //! Documents are read tolerantly: fields that this version does not know are ignored, and lost when
 //! it writes the same task or session again. Events and notices are never written again.
 
+mod contents;
 mod database;
 mod events;
 mod file;

@@ -149,7 +149,7 @@ fn listing(query: &TaskQuery) -> (String, Vec<Value>) {
 }
 
 /// A task as its row.
-struct Record {
+pub(super) struct Record {
     id: String,
     revision: i64,
     lane: String,
@@ -175,8 +175,13 @@ impl Record {
                 task.revision
             )));
         }
+        Ok(Self::new(task, text(task)?))
+    }
+
+    /// The row of this task, which is kept as this document.
+    pub(super) fn new(task: &Task, document: String) -> Self {
         let due: Option<Due> = task.due();
-        Ok(Self {
+        Self {
             id: task.id.to_string(),
             revision: number(task.revision.0),
             lane: task.lane(),
@@ -187,11 +192,11 @@ impl Record {
             due_boot: due.map(|due| due.tick.boot.to_string()),
             due_tick: due.map(|due| number(due.tick.millis)),
             due_wall: due.map(|due| number(due.after_reboot.as_millis())),
-            document: text(task)?,
-        })
+            document,
+        }
     }
 
-    fn insert(&self, connection: &Connection) -> Result<(), Fault> {
+    pub(super) fn insert(&self, connection: &Connection) -> Result<(), Fault> {
         let inserted = connection
             .prepare_cached(
                 "INSERT INTO task (id, revision, lane, issue, status, priority, open, head,

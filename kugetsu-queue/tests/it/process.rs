@@ -132,6 +132,7 @@ fn another() {
             "opener" => opener(async || sqlite::open(home).await).await,
             "json-rival" => rival(json::open(home).await).await,
             "json-writer" => writer(json::open(home).await).await,
+            "json-narrow" => json::faults::narrow(home).await,
             "json-opener" => opener(async || json::open(home).await).await,
             other => panic!("there is no role {other}"),
         }

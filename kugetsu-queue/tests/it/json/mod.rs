@@ -1,5 +1,10 @@
 //! The store in readable files.
 
+mod convert;
+pub(crate) mod faults;
+mod format;
+mod view;
+
 use std::path::Path;
 
 use kugetsu_queue::JsonStore;

@@ -6,7 +6,8 @@ mod promises;
 pub(crate) mod roles;
 
 use kugetsu_core::{
-    Chance, Change, Expected, Moment, Request, Task, TaskId, TaskStore, Tick, Timestamp, WorkerId,
+    AgentId, Chance, Change, Expected, Moment, Request, Session, SessionId, SessionKind, Task,
+    TaskId, TaskStore, Tick, Timestamp, WorkerId,
 };
 
 pub(crate) use crashes::crashes;
@@ -48,4 +49,11 @@ pub(crate) fn claimed(task: &Task, worker: &str) -> (Task, kugetsu_core::Event) 
     let ttl = std::time::Duration::from_mins(1);
     let (task, told) = task.apply(Change::Claim { worker, ttl }, now()).unwrap();
     (task, told.unwrap())
+}
+
+/// The session of task 0's issue.
+pub(crate) fn session() -> Session {
+    let kind = SessionKind::Dev("github.com/acme/widgets#1".parse().unwrap());
+    let id = SessionId::new(now().at, &Numbered(7));
+    Session::new(id, kind, AgentId::new("scripted").unwrap(), now().at)
 }

@@ -1,6 +1,6 @@
 //! What other processes do with the store.
 
-use kugetsu_core::{EventLog, Expected, StoreError, TaskStore};
+use kugetsu_core::{Expected, StoreError, TaskStore};
 
 use super::{claimed, enqueue, now, task, task_id};
 use crate::process::{say, told};

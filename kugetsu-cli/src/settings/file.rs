@@ -162,3 +162,36 @@ fn unquoted(value: &str) -> Result<String, String> {
     }
     Ok(inner.trim().replace("$HOME/", "~/").replace("${HOME}/", "~/"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_set_and_all_else_stays_as_it_was() {
+        let store = table::by_key("store").unwrap();
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(with_setting(text, store, "json").as_deref(), expected, "{text:?}");
+        };
+        check("", Some("store = \"json\"\n"));
+        check("# a", Some("store = \"json\"\n# a"));
+        check("store = \"sqlite\"", Some("store = \"json\""));
+        check("a = 1\r\n  store='sqlite' # b\r\n", Some("a = 1\r\n  store=\"json\" # b\r\n"));
+        check("KUGETSU_STORE = \"sqlite\"\n", Some("KUGETSU_STORE = \"json\"\n"));
+        check(
+            "\"store\" = \"\"\"\nx\"\"\"\n[notify.a]\n",
+            Some("\"store\" = \"json\"\n[notify.a]\n"),
+        );
+        check(
+            "# c\n# store = \"sqlite\"\n[notify.a]\nstore = 1\n",
+            Some("# c\n# store = \"sqlite\"\nstore = \"json\"\n[notify.a]\nstore = 1\n"),
+        );
+        check(
+            "a = 1\n[notify.a]\n# store = \"sqlite\"\n",
+            Some("store = \"json\"\na = 1\n[notify.a]\n# store = \"sqlite\"\n"),
+        );
+        // What would land inside of a text is not written at all.
+        check("a = \"\"\"\n# store = \"x\"\n\"\"\"\n", None);
+        check("this is no TOML", None);
+    }
+}

@@ -20,4 +20,5 @@ mod settings;
 mod slots;
 mod start;
 mod stop;
+mod store;
 mod watch;

@@ -59,14 +59,14 @@ fn read(open: &Open) -> Result<Contents, Fault> {
         spans.map(document).collect()
     };
     let notice = |(span, unread)| Ok((document(span)?, unread));
-    let mut contents = Contents::default();
-    contents.tasks = all(&mut state.tasks.values().map(|kept| kept.span))?;
-    contents.sessions = all(&mut state.sessions.values().map(|kept| kept.span))?;
-    contents.events = all(&mut state.events.iter().copied())?;
     let notices = state.notices.iter().map(|notice| (notice.span, notice.unread));
-    contents.notices = notices.map(notice).collect::<Result<_, Fault>>()?;
-    contents.memos = state.memos.clone().into_iter().collect();
-    Ok(contents)
+    Ok(Contents {
+        tasks: all(&mut state.tasks.values().map(|kept| kept.span))?,
+        events: all(&mut state.events.iter().copied())?,
+        sessions: all(&mut state.sessions.values().map(|kept| kept.span))?,
+        notices: notices.map(notice).collect::<Result<_, Fault>>()?,
+        memos: state.memos.clone().into_iter().collect(),
+    })
 }
 
 /// The records of a journal that holds this.

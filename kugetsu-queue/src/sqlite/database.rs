@@ -148,14 +148,13 @@ impl Shared {
                 "the disk refused to keep what was written before; mend it and start again".into(),
             ));
         }
-        let mut connected = match place.take() {
-            Some(connected) => connected,
-            None => {
-                self.must_not_be_gone()?;
-                let connection = file::connect(&self.path, line.usage)?;
-                let (path, identity) = (self.path.clone(), file::identity(&self.path)?);
-                Connected { connection, path, identity }
-            }
+        let mut connected = if let Some(connected) = place.take() {
+            connected
+        } else {
+            self.must_not_be_gone()?;
+            let connection = file::connect(&self.path, line.usage)?;
+            let (path, identity) = (self.path.clone(), file::identity(&self.path)?);
+            Connected { connection, path, identity }
         };
         self.opened.store(true, Ordering::Release);
         let result = work(&mut connected.connection, connected.identity);

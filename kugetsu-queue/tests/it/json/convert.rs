@@ -126,8 +126,8 @@ async fn whoever_has_a_store_open_that_was_handed_over_is_told_so() {
 
     let root = home.path().to_owned();
     let make = move |contents: &Contents| JsonStore::make(&root, contents);
-    let (made, kept) = sqlite.hand_over(".kept", make).await.unwrap().unwrap();
-    assert!(made);
+    let (is_made, kept) = sqlite.hand_over(".kept", make).await.unwrap().unwrap();
+    assert!(is_made);
     assert_eq!(kept, home.path().join("kugetsu.db.kept"));
     for store in [&sqlite, &other] {
         let commit = store.commit(&task(2), Expected::Absent, &[]).await;

@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use kugetsu_core::{
-    AgentError, Failure, InvalidIssueRef, QueueError, Retry, SessionError, SlotError, SlotHolder,
-    StoreError, WorktreeError,
+    AgentError, Failure, ForgeError, InvalidIssueRef, QueueError, Retry, SessionError, SlotError,
+    SlotHolder, StoreError, WorktreeError,
 };
 use kugetsu_queue::StartError;
 use serde_json::json;
@@ -97,6 +97,21 @@ impl CliError {
     /// What to do about it. The first hint stays.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// The same with something else that could be done about it.
+    pub(crate) fn or_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(match self.hint {
+            Some(first) => format!("{first}; or {hint}"),
+            None => hint.to_owned(),
+        });
+        self
+    }
+
+    /// The same, told as the reason for something larger.
+    pub(crate) fn within(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
         self
     }
 
@@ -231,6 +246,23 @@ impl From<WorktreeError> for CliError {
             }
             WorktreeError::NoBaseBranch { .. } => {
                 told.hint("set `base_branch` (KUGETSU_BASE_BRANCH) to a branch that it has")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<ForgeError> for CliError {
+    fn from(error: ForgeError) -> Self {
+        let kind = match &error {
+            // A token that is missing or may not do this is mended in the settings.
+            ForgeError::Denied { .. } => Kind::Config,
+            other => Kind::of(other.retry()),
+        };
+        let told = Self::new(kind, error.to_string()).caused_by(&error);
+        match error {
+            ForgeError::Denied { .. } | ForgeError::NotFound { .. } => {
+                told.hint("`kugetsu server list` shows which variable holds the token for a server")
             }
             _ => told,
         }

@@ -16,3 +16,18 @@ pub const TEMPORARY: u8 = 75;
 pub const CONFIG: u8 = 78;
 /// Stopped by Ctrl-C or a signal.
 pub const INTERRUPTED: u8 = 130;
+
+/// All of them, with what they mean.
+pub const ALL: &[(u8, &str)] = &[
+    (DONE, "what was asked for is done"),
+    (FAILED, "it failed, or was stopped by somebody else's `kugetsu stop`"),
+    (NO_SLOT, "no slot is free, or the issue is in use: try again later, or use --wait"),
+    (
+        USAGE,
+        "the command line is wrong, or a confirmation is needed and nobody is there to give it",
+    ),
+    (MISSING, "a program or service that is needed is missing"),
+    (TEMPORARY, "a fault that passes, such as a busy store or a provider at its limit"),
+    (CONFIG, "the settings are wrong, or kugetsu is not initialised"),
+    (INTERRUPTED, "stopped by Ctrl-C or a signal"),
+];

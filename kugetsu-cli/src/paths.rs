@@ -1,9 +1,11 @@
 //! Where everything is.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::errors::CliError;
 use crate::surroundings::Surroundings;
@@ -67,6 +69,11 @@ impl Paths {
     /// Where repositories come from.
     pub(crate) fn sources(&self) -> PathBuf {
         self.root.join("repos.json")
+    }
+
+    /// The git servers.
+    pub(crate) fn servers(&self) -> PathBuf {
+        self.root.join("servers.json")
     }
 
     pub(crate) fn slots(&self) -> PathBuf {
@@ -146,6 +153,14 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(told(error)),
     }
+}
+
+/// Waits until nobody else changes the file. It is held while the lock is open.
+pub(crate) fn lock_beside(path: &Path) -> io::Result<File> {
+    let lock = path.with_extension("lock");
+    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock)?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock)
 }
 
 /// Replaces a file as a whole, so that a crash leaves the old one or the new one.

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use kugetsu_core::{AgentError, AgentRunner, StoreError, WorktreeError, WorktreeProvider};
 
 use crate::args::{Cli, Color};
@@ -15,7 +15,7 @@ use crate::commands;
 use crate::errors::{CliError, Kind};
 use crate::exit;
 use crate::place::{Place, Stores};
-use crate::screen::Screen;
+use crate::screen::{Screen, escape};
 use crate::setup::Setup;
 use crate::surroundings::Surroundings;
 
@@ -92,15 +92,14 @@ impl CliRunner {
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> u8 {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
-        // Wanted before the line is understood, so that its mistakes are told in JSON too.
-        let json = words.iter().any(|word| word == "--json");
+        let line = Line::of(&words);
         let cli = match Cli::try_parse_from(&words) {
             Ok(cli) => cli,
-            Err(error) => return refuse(&mut around, &error, json),
+            Err(error) => return refuse(&mut around, &error, &line),
         };
         let is_meant = words.iter().any(|word| word == "--");
         if let (false, Some(option)) = (is_meant, cli.command.option_for_a_message()) {
-            return refuse(&mut around, &no_such_option(option), json);
+            return refuse(&mut around, &no_such_option(option), &line);
         }
         let debug = cli.global.debug;
         let screen = Screen::new(&mut around, cli.global.json, cli.global.color);
@@ -142,15 +141,38 @@ fn no_such_option(option: &str) -> clap::Error {
     clap::Error::raw(clap::error::ErrorKind::UnknownArgument, text)
 }
 
+/// What has to be known of a line before it is understood, for the case that it cannot be.
+struct Line {
+    json: bool,
+    color: Color,
+    /// Whether something in it would act on a terminal: then it is not painted.
+    acts: bool,
+}
+
+impl Line {
+    fn of(words: &[OsString]) -> Self {
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        let next = words.windows(2).find(|pair| pair[0] == "--color").map(|pair| &*pair[1]);
+        let joined = words.iter().find_map(|word| word.strip_prefix("--color="));
+        let color = next.or(joined).and_then(|when| Color::from_str(when, false).ok());
+        Self {
+            json: words.iter().any(|word| word == "--json"),
+            color: color.unwrap_or_default(),
+            acts: words.iter().any(|word| escape::text(word) != **word),
+        }
+    }
+}
+
 /// Help and the version are answers; all else that clap has to say is a mistake in the command line.
-fn refuse(around: &mut Surroundings, error: &clap::Error, json: bool) -> u8 {
-    let screen = Screen::new(around, json, Color::Auto);
+fn refuse(around: &mut Surroundings, error: &clap::Error, line: &Line) -> u8 {
+    let Line { json, color, acts } = *line;
+    let screen = Screen::new(around, json, color);
     let is_answer = !error.use_stderr();
     let on_terminal = if is_answer { screen.terminals.output } else { screen.terminals.error };
-    let text = if on_terminal && screen.may_paint() {
+    let text = if on_terminal && screen.may_paint() && !acts {
         error.render().ansi().to_string()
     } else {
-        error.render().to_string()
+        escape::text(&error.render().to_string())
     };
     let text = text.trim_end();
     if is_answer {

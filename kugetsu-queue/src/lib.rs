@@ -43,8 +43,11 @@
 
 mod bell;
 mod blocking;
+mod brief;
 mod clock;
 mod contents;
+mod fence;
+
 pub mod deliver;
 pub mod engine;
 mod fault;
@@ -59,6 +62,7 @@ pub mod slots;
 pub mod sqlite;
 pub mod watch;
 
+pub use brief::{Brief, Untrusted, brief};
 pub use clock::{SystemChance, SystemClock};
 pub use contents::Contents;
 pub use deliver::{Delivery, DeliveryError, SinkNews};

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use care::{Context, Doctor, Env, Import, Server, SetPr, Store, StoreKind};
+pub(crate) use care::{
+    AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store, StoreKind,
+};
 pub(crate) use queue::{Enqueue, InstallDaemon, Queue, QueueDaemon, StopDaemon};
 #[cfg(feature = "demo")]
 pub(crate) use reports::Demo;
@@ -28,7 +30,8 @@ Exit codes:
      the issue is in use     78  wrong settings, or not initialised
                             130  stopped by Ctrl-C
 
-Everything is kept in KUGETSU_DIR (default ~/.kugetsu).";
+Everything is kept in KUGETSU_DIR (default ~/.kugetsu). `kugetsu help refs` says how issues are
+named, `kugetsu help config` lists the settings, `kugetsu help exit-codes` says more about those.";
 
 /// A team of coding agents on a team's issues, headlessly and safely.
 #[derive(Debug, Parser)]
@@ -189,7 +192,7 @@ impl Command {
             Self::Start(args) => args.message.as_deref(),
             Self::Continue(args) => args.message.as_deref(),
             Self::Delegate(args) => args.message.as_deref(),
-            Self::Queue(Queue::Enqueue(args)) => Some(args.message.as_str()),
+            Self::Queue(Queue::Enqueue(args)) => args.message.as_deref(),
             _ => None,
         }?;
         let is_option = message.len() > 2

@@ -23,11 +23,36 @@ fn each_command_has_help() {
         "logs",
         "delegate",
         "mcp",
+        "set-pr",
+        "context",
+        "doctor",
+        "env",
+        "server",
+        "store",
+        "import",
+        "man",
     ];
     let lines: Vec<[&str; 2]> =
         commands.iter().chain(&others).map(|command| [*command, "-h"]).collect();
     let lines: Vec<&[&str]> = lines.iter().map(<[&str; 2]>::as_slice).collect();
     desk.assert("help-of-commands", &desk.transcript(&lines));
+}
+
+#[test]
+fn help_is_given_for_commands_within_commands_and_for_subjects() {
+    let desk = desk();
+    let seen = desk.transcript(&[
+        &["help", "queue", "enqueue"],
+        &["help", "exit-codes"],
+        &["help", "refs"],
+        &["help", "config"],
+        &["help", "strat"],
+        &["help", "queue", "nothing-like-it"],
+    ]);
+    desk.assert("help-subjects", &seen);
+    let long = desk.run(&["start", "--help"]).done().out;
+    assert_eq!(desk.run(&["help", "start"]).done().out, long);
+    assert_eq!(desk.run(&["help", "exit-codes", "--json"]).json()["exit_codes"][0]["code"], 0);
 }
 
 #[test]
@@ -65,5 +90,14 @@ fn completions_are_printed_for_each_shell() {
         let ran = desk().run(&["completions", shell]).done();
         assert!(ran.out.contains("continue"), "{shell}");
         assert_eq!(ran.err, "");
+    }
+}
+
+#[test]
+fn what_was_typed_wrongly_does_not_act_on_a_terminal() {
+    let desk = desk();
+    for line in [&["\u{1b}]0;title\u{7}"][..], &["start", "a/b#1", "go", "--wa\u{1b}[2Jit"]] {
+        let ran = desk.run(line);
+        assert!(ran.code == 64 && !ran.err.contains(['\u{1b}', '\u{7}']), "{:?}", ran.err);
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn list(open: bool, setup: &Setup) -> Result<(), CliError> {
             task.lane(),
             task.attempts.len().to_string(),
             time::clock(task.created),
-            escape::cut(&escape::line(task.request.message()), GLIMPSE),
+            escape::cut(&escape::line(&screen.masked(task.request.message())), GLIMPSE),
         ]);
     }
     rows.show(screen)

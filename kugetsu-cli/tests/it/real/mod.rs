@@ -1,11 +1,13 @@
 //! The command and the engine with the real opencode, against the scripted model.
 
 mod attribution;
+mod canaries;
 mod daemon;
 mod death;
 mod faults;
 mod hostile;
 mod house;
+mod issue;
 mod job;
 mod limit;
 mod logs;

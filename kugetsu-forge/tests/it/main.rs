@@ -1,0 +1,7 @@
+//! The tests of `kugetsu-forge`.
+
+#![allow(clippy::unwrap_used)]
+
+mod promises;
+mod rubbish;
+mod servers;

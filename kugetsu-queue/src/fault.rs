@@ -48,6 +48,14 @@ impl Fault {
         Self::Damaged(format!("{what} cannot be read ({error})"))
     }
 
+    /// Refuses where there is something that would be overwritten.
+    pub(crate) fn must_be_free(path: &Path) -> Result<(), Self> {
+        if path.try_exists()? {
+            return Err(Self::Refused(format!("{} is there already", path.display())));
+        }
+        Ok(())
+    }
+
     /// Whether the file's state on the disk is unknown from now on, so that nothing may be told to
     /// be durable any more.
     pub(crate) fn is_failed_sync(&self) -> bool {

@@ -46,11 +46,11 @@ mod blocking;
 mod brief;
 mod clock;
 mod contents;
+mod fault;
 mod fence;
 
 pub mod deliver;
 pub mod engine;
-mod fault;
 pub mod gates;
 pub mod hold;
 pub mod inbox;

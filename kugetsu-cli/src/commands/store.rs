@@ -34,7 +34,7 @@ pub(super) async fn store(Store::Convert { to }: Store, setup: &Setup) -> Result
     paths.make()?;
     let _daemon = queue_daemon::keep_out(setup)?;
     let _slots = all_slots(setup).await?;
-    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ");
     let before = Opened::open(from, paths).await?;
     clear(to, &before.contents().await?, &format!(".unused-{now}"), paths, setup).await?;
 

@@ -124,6 +124,7 @@ impl Book {
             let mut place = shared.place()?;
             let open = shared.current(&mut place)?;
             open.journal.cut()?;
+            Fault::must_be_free(&aside)?;
             let done = match work(open)? {
                 Ok(done) => done,
                 Err(error) => return Ok(Err(error)),

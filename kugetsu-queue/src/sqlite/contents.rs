@@ -38,6 +38,7 @@ impl SqliteStore {
         let (path, aside) = (self.path().to_owned(), file::beside(self.path(), suffix));
         self.database
             .write(move |transaction| {
+                Fault::must_be_free(&aside)?;
                 let done = match work(&read(transaction)?) {
                     Ok(done) => done,
                     Err(error) => return Ok(Err(error)),

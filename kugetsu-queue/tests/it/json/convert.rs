@@ -124,6 +124,11 @@ async fn whoever_has_a_store_open_that_was_handed_over_is_told_so() {
     assert_eq!(refused.unwrap_err(), "no");
     enqueue(&other, &task(1)).await;
 
+    // Nothing is put aside over something else.
+    fs::write(home.path().join("kugetsu.db.other"), "").unwrap();
+    let taken = sqlite.hand_over(".other", |_| Ok::<_, ()>(())).await.unwrap_err().to_string();
+    assert!(taken.contains("kugetsu.db.other is there already"), "{taken}");
+
     let root = home.path().to_owned();
     let make = move |contents: &Contents| JsonStore::make(&root, contents);
     let (is_made, kept) = sqlite.hand_over(".kept", make).await.unwrap().unwrap();

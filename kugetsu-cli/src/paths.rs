@@ -53,6 +53,11 @@ impl Paths {
         self.root.join("kugetsu.db")
     }
 
+    /// The truth of the store in readable files.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl")
+    }
+
     pub(crate) fn worktrees(&self) -> PathBuf {
         self.root.join("worktrees")
     }

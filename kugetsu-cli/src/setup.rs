@@ -16,8 +16,8 @@ use kugetsu_opencode::{
     ToolServer,
 };
 use kugetsu_queue::{
-    Backends, Contexts, Engine, FileSlots, Holds, Limits, Logs, Prompts, SlotLimits, SqliteStore,
-    SystemChance, SystemClock, WatchedStore,
+    Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
+    SqliteStore, SystemChance, SystemClock, WatchedStore,
 };
 use tokio::sync::OnceCell;
 
@@ -221,7 +221,14 @@ impl Setup {
                         let store = SqliteStore::open(place.paths.database()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
-                    _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
+                    (None, "json") => {
+                        let store = JsonStore::open(place.paths.root()).await?;
+                        Ok(Stores::of(store.clone()).with_inbox(store))
+                    }
+                    _ => {
+                        let own = self.registry.stores.keys();
+                        Err(no_backend("store", name, &["sqlite", "json"], own))
+                    }
                 }
             })
             .await

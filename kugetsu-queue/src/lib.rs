@@ -42,8 +42,11 @@
 #![warn(missing_docs, unreachable_pub)]
 
 mod bell;
+mod blocking;
 mod brief;
 mod clock;
+mod contents;
+mod fault;
 mod fence;
 
 pub mod context;
@@ -52,6 +55,7 @@ pub mod engine;
 pub mod gates;
 pub mod hold;
 pub mod inbox;
+pub mod json;
 pub mod line;
 pub mod logs;
 pub mod mask;
@@ -61,11 +65,13 @@ pub mod watch;
 
 pub use brief::{Brief, Untrusted, brief};
 pub use clock::{SystemChance, SystemClock};
+pub use contents::Contents;
 pub use context::{Contexts, IssueContext, Said, Speaker};
 pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
 pub use hold::{Hold, HoldKind, Holds};
 pub use inbox::Inbox;
+pub use json::JsonStore;
 pub use line::rules::{Prompts, Verbosity};
 pub use line::{Limits, Stage};
 pub use logs::{LogFile, Logs};

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use care::{AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store};
+pub(crate) use care::{
+    AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store, StoreKind,
+};
 pub(crate) use queue::{Enqueue, InstallDaemon, Queue, QueueDaemon, StopDaemon};
 #[cfg(feature = "demo")]
 pub(crate) use reports::Demo;

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Origin, Settings, sinks, table, unknown};
+use super::{Origin, Setting, Settings, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -100,6 +101,42 @@ pub(crate) fn commented() -> String {
     text + sinks::EXAMPLE
 }
 
+/// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if
+/// that cannot be written into it.
+pub(crate) fn with_setting(text: &str, setting: &Setting, value: &str) -> Option<String> {
+    let table = DeTable::parse(text).ok()?.into_inner();
+    let stands = |(name, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
+        let name = name.into_inner();
+        (name == setting.key || name == setting.variable).then(|| value.span())
+    };
+    let quoted = setting.kind.toml(value);
+    let mut changed = text.to_owned();
+    if let Some(place) = table.into_iter().find_map(stands) {
+        changed.replace_range(place, &quoted);
+    } else {
+        let line = format!("{} = {quoted}\n", setting.key);
+        changed.insert_str(behind_comment(text, &format!("# {} = ", setting.key)), &line);
+    }
+    let said = DeTable::parse(&changed).ok()?.into_inner();
+    let is_said = said.iter().any(|(name, said)| {
+        let name = name.get_ref();
+        (name == setting.key || name == setting.variable) && said.get_ref().as_str() == Some(value)
+    });
+    is_said.then_some(changed)
+}
+
+/// Behind the line that begins so, if it stands before the first table; else the beginning.
+fn behind_comment(text: &str, comment: &str) -> usize {
+    let mut at = 0;
+    for line in text.split_inclusive('\n').take_while(|line| !line.trim_start().starts_with('[')) {
+        at += line.len();
+        if line.starts_with(comment) && line.ends_with('\n') {
+            return at;
+        }
+    }
+    0
+}
+
 fn read(path: &Path) -> Result<Option<String>, CliError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -139,4 +176,37 @@ fn unquoted(value: &str) -> Result<String, String> {
         return Err("commands in it are not executed; write the value itself".into());
     }
     Ok(inner.trim().replace("$HOME/", "~/").replace("${HOME}/", "~/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_set_and_all_else_stays_as_it_was() {
+        let store = table::by_key("store").unwrap();
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(with_setting(text, store, "json").as_deref(), expected, "{text:?}");
+        };
+        check("", Some("store = \"json\"\n"));
+        check("# a", Some("store = \"json\"\n# a"));
+        check("store = \"sqlite\"", Some("store = \"json\""));
+        check("a = 1\r\n  store='sqlite' # b\r\n", Some("a = 1\r\n  store=\"json\" # b\r\n"));
+        check("KUGETSU_STORE = \"sqlite\"\n", Some("KUGETSU_STORE = \"json\"\n"));
+        check(
+            "\"store\" = \"\"\"\nx\"\"\"\n[notify.a]\n",
+            Some("\"store\" = \"json\"\n[notify.a]\n"),
+        );
+        check(
+            "# c\n# store = \"sqlite\"\n[notify.a]\nstore = 1\n",
+            Some("# c\n# store = \"sqlite\"\nstore = \"json\"\n[notify.a]\nstore = 1\n"),
+        );
+        check(
+            "a = 1\n[notify.a]\n# store = \"sqlite\"\n",
+            Some("store = \"json\"\na = 1\n[notify.a]\n# store = \"sqlite\"\n"),
+        );
+        // What would land inside of a text is not written at all.
+        check("a = \"\"\"\n# store = \"x\"\n\"\"\"\n", None);
+        check("this is no TOML", None);
+    }
 }

@@ -8,9 +8,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use file::{commented, flat_line};
+pub(crate) use file::{commented, flat_line, with_setting};
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
-pub(crate) use table::{SETTINGS, Setting};
+pub(crate) use table::{SETTINGS, Setting, by_key};
 
 use kugetsu_core::Association;
 use kugetsu_queue::Verbosity;

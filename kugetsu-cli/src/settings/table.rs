@@ -107,7 +107,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ("store", "KUGETSU_STORE"),
         Kind::Text,
         Some("sqlite"),
-        "Where tasks, events and sessions are kept: `sqlite`, or a store that a custom program brings.",
+        "Where tasks, events and sessions are kept: `sqlite`, `json` (readable files), or a store that a custom \
+         program brings. `kugetsu store convert` takes along what is there.",
     ),
     setting(
         ("worktrees", "KUGETSU_WORKTREES"),
@@ -174,7 +175,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
 ];
 
-pub(super) fn by_key(key: &str) -> Option<&'static Setting> {
+pub(crate) fn by_key(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::desk::{Desk, ISSUE, initialised};
 
 /// The daemon, which is killed with whoever drops it.
-struct Daemon(Child);
+pub(crate) struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Daemon {
         (line.trim() == "ready").then_some(())
     }
 
-    fn started(desk: &Desk, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn started(desk: &Desk, variables: &[(&str, &str)]) -> Self {
         let mut daemon = Self::spawn(desk, variables);
         if daemon.ready().is_none() {
             let (code, said) = daemon.ended();

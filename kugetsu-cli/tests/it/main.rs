@@ -30,4 +30,5 @@ mod settings;
 mod slots;
 mod start;
 mod stop;
+mod store;
 mod watch;

@@ -19,7 +19,7 @@
 mod attempt;
 mod file;
 mod plain;
-mod utc;
+pub(crate) mod utc;
 mod words;
 
 use std::fs::{DirBuilder, File};

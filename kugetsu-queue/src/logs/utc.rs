@@ -11,7 +11,7 @@ pub(super) fn name(at: Timestamp) -> String {
 }
 
 /// `2026-01-01T00:00:00Z`.
-pub(super) fn full(at: Timestamp) -> String {
+pub(crate) fn full(at: Timestamp) -> String {
     let ((year, month, day), (hour, minute, second)) = parts(at);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

@@ -52,7 +52,7 @@ impl KernelLock {
     }
 
     /// Releases the lock, also for every process that has inherited the file.
-    pub(super) fn release(&self) -> io::Result<()> {
+    pub(crate) fn release(&self) -> io::Result<()> {
         self.file.unlock()
     }
 

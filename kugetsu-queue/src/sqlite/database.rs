@@ -1,15 +1,15 @@
 //! One connection that writes and one that reads, used from async code.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::fault::Fault;
 use super::file::{self, Use};
+use crate::blocking::blocking;
+use crate::fault::Fault;
 
 /// The database, opened when it is first used. Clones share it.
 #[derive(Debug, Clone)]
@@ -25,13 +25,32 @@ struct Shared {
     /// A failed fsync is never tried again: the kernel may have dropped what it could not write and
     /// would then report success.
     unsynced: AtomicBool,
+    opened: AtomicBool,
 }
 
 /// One connection, used by one at a time.
 #[derive(Debug)]
 struct Line {
     usage: Use,
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Option<Connected>>,
+}
+
+/// A connection, and to which file.
+#[derive(Debug)]
+struct Connected {
+    connection: Connection,
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // SQLite removes the log when the last connection closes, by its name: where another store is
+        // in this one's place by now, it would be that one's.
+        if !file::identity(&self.path).is_ok_and(|found| found == self.identity) {
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    }
 }
 
 impl Database {
@@ -43,6 +62,7 @@ impl Database {
                 writer: line(Use::Writing),
                 reader: line(Use::Reading),
                 unsynced: AtomicBool::new(false),
+                opened: AtomicBool::new(false),
             }),
         }
     }
@@ -54,7 +74,7 @@ impl Database {
     /// Opens the file.
     pub(super) async fn ready(&self) -> Result<(), Fault> {
         let shared = Arc::clone(&self.shared);
-        blocking(move || shared.with(&shared.writer, |_| Ok(()))).await
+        blocking(move || shared.with(&shared.writer, |_, _| Ok(()))).await
     }
 
     /// Runs `work` in a transaction of its own, which is durable when this returns a success and has
@@ -66,10 +86,11 @@ impl Database {
     {
         let shared = Arc::clone(&self.shared);
         blocking(move || {
-            shared.with(&shared.writer, |connection| {
+            shared.with(&shared.writer, |connection, identity| {
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 file::format(&transaction)?;
+                shared.must_be_in_place(identity)?;
                 let done = work(&transaction)?;
                 transaction.commit()?;
                 Ok(done)
@@ -86,8 +107,9 @@ impl Database {
     {
         let shared = Arc::clone(&self.shared);
         blocking(move || {
-            shared.with(&shared.reader, |connection| {
+            shared.with(&shared.reader, |connection, identity| {
                 file::format(connection)?;
+                shared.must_be_in_place(identity)?;
                 work(connection)
             })
         })
@@ -96,12 +118,29 @@ impl Database {
 }
 
 impl Shared {
+    /// Refuses when the file that is open here was moved away: what is written there would be read by
+    /// nobody.
+    fn must_be_in_place(&self, identity: (u64, u64)) -> Result<(), Fault> {
+        if file::identity(&self.path)? == identity {
+            return Ok(());
+        }
+        Err(Fault::Lost("another file is in its place by now; start again".into()))
+    }
+
+    /// Refuses to make a store anew that was there before.
+    fn must_not_be_gone(&self) -> Result<(), Fault> {
+        if self.opened.load(Ordering::Acquire) {
+            file::identity(&self.path)?;
+        }
+        Ok(())
+    }
+
     /// Runs `work` on the line's connection. One that panicked over is closed, which rolls back, and
     /// the next call opens another.
     fn with<T>(
         &self,
         line: &Line,
-        work: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+        work: impl FnOnce(&mut Connection, (u64, u64)) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let mut place = line.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if self.unsynced.load(Ordering::Acquire) {
@@ -109,42 +148,23 @@ impl Shared {
                 "the disk refused to keep what was written before; mend it and start again".into(),
             ));
         }
-        let mut connection = match place.take() {
-            Some(connection) => connection,
-            None => file::connect(&self.path, line.usage)?,
+        let mut connected = if let Some(connected) = place.take() {
+            connected
+        } else {
+            self.must_not_be_gone()?;
+            let connection = file::connect(&self.path, line.usage)?;
+            let (path, identity) = (self.path.clone(), file::identity(&self.path)?);
+            Connected { connection, path, identity }
         };
-        let result = work(&mut connection);
+        self.opened.store(true, Ordering::Release);
+        let result = work(&mut connected.connection, connected.identity);
         if result.as_ref().is_err_and(Fault::is_failed_sync) {
             self.unsynced.store(true, Ordering::Release);
         } else {
-            *place = Some(connection);
+            *place = Some(connected);
         }
         result
     }
-}
-
-async fn blocking<T, F>(work: F) -> Result<T, Fault>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Fault> + Send + 'static,
-{
-    let work = || {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            Err(Fault::Lost(format!("the work panicked: {}", words(panic.as_ref()))))
-        })
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::Lost("the runtime is shutting down".into())),
-    }
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use kugetsu_core::{Cursor, Event, EventLog, Happening, StoreError, TaskId, Times
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::fault::Fault;
 use super::tasks::{number, text};
+use crate::fault::Fault;
 
 /// The type of an event that cannot be read.
 const UNREADABLE: &str = "unreadable";

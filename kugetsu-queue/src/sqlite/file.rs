@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 use crate::slots::KernelLock;
 
 /// How long a call waits for another process's write.
@@ -116,15 +116,24 @@ fn mark(path: &Path) -> io::Result<()> {
     lock.sync_all()
 }
 
-/// Makes an empty store under another name and renames it, so that no half-made one is ever seen.
+/// Makes an empty store, unless there is one.
 pub(super) fn make(path: &Path) -> Result<(), Fault> {
+    make_with(path, |_| Ok(())).map(drop)
+}
+
+/// Makes a store under another name, fills it and renames it, so that no half-made one is ever
+/// seen. Says whether it was made: one that is there stays.
+pub(super) fn make_with(
+    path: &Path,
+    fill: impl FnOnce(&Transaction<'_>) -> Result<(), Fault>,
+) -> Result<bool, Fault> {
     let directory = directory_of(path);
     if !directory.try_exists()? {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let _gate = gate(path)?;
     if path.try_exists()? {
-        return Ok(());
+        return Ok(false);
     }
     let unfinished = beside(path, ".new");
     for leftover in [unfinished.clone(), beside(&unfinished, "-wal"), beside(&unfinished, "-shm")] {
@@ -137,6 +146,9 @@ pub(super) fn make(path: &Path) -> Result<(), Fault> {
     let mut connection = open(&unfinished)?;
     connection.pragma_update(None, "application_id", APPLICATION)?;
     migrate(&mut connection)?;
+    let transaction = connection.transaction()?;
+    fill(&transaction)?;
+    transaction.commit()?;
     // Remembered by the file. Whoever opens it never has to change it while others read.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.close().map_err(|(_, error)| error)?;
@@ -144,7 +156,34 @@ pub(super) fn make(path: &Path) -> Result<(), Fault> {
     fs::rename(&unfinished, path)?;
     File::open(directory)?.sync_all()?;
     mark(path)?;
+    Ok(true)
+}
+
+/// Gives the store's files other names: whoever has it open is told that it is not there any more.
+pub(super) fn rename(path: &Path, to: &Path) -> Result<(), Fault> {
+    // What is in the log is part of the store.
+    for suffix in ["-wal", "", "-shm"] {
+        match fs::rename(beside(path, suffix), beside(to, suffix)) {
+            Err(error) if suffix.is_empty() || error.kind() != io::ErrorKind::NotFound => {
+                return Err(error.into());
+            }
+            _ => {}
+        }
+    }
+    File::open(directory_of(path))?.sync_all()?;
     Ok(())
+}
+
+/// Which file is at this path.
+pub(super) fn identity(path: &Path) -> Result<(u64, u64), Fault> {
+    match fs::metadata(path) {
+        Ok(about) => Ok((about.dev(), about.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let gone = "it is not there any more: it was moved away, or deleted";
+            Err(io::Error::new(io::ErrorKind::NotFound, gone).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Brings the file to the newest format, one process at a time: a migration decides what to do

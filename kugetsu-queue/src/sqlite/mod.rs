@@ -21,9 +21,9 @@
 //! it writes the same task or session again. Events and notices are never written again.
 
 pub mod care;
+mod contents;
 mod database;
 mod events;
-mod fault;
 mod file;
 mod memos;
 mod notices;

@@ -5,8 +5,8 @@ use kugetsu_core::{Notice, Notifier, NotifyError, StoreError};
 use rusqlite::params;
 
 use super::SqliteStore;
-use super::fault::Fault;
 use super::tasks::{document, readable, text};
+use crate::fault::Fault;
 use crate::inbox::{Inbox, Notices, StoredNotice};
 
 #[async_trait]

@@ -7,8 +7,8 @@ use kugetsu_core::{
 use rusqlite::{Row, params};
 
 use super::SqliteStore;
-use super::fault::Fault;
 use super::tasks::{document, number, readable, text};
+use crate::fault::Fault;
 
 #[async_trait]
 impl SessionStore for SqliteStore {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::SqliteStore;
 use super::events;
-use super::fault::Fault;
+use crate::fault::Fault;
 
 #[async_trait]
 impl TaskStore for SqliteStore {
@@ -178,8 +178,13 @@ impl Record {
                 task.revision
             )));
         }
+        Ok(Self::new(task, text(task)?))
+    }
+
+    /// The row of this task, which is kept as this document.
+    pub(super) fn new(task: &Task, document: String) -> Self {
         let due: Option<Due> = task.due();
-        Ok(Self {
+        Self {
             id: task.id.to_string(),
             revision: number(task.revision.0),
             lane: task.lane(),
@@ -190,11 +195,11 @@ impl Record {
             due_boot: due.map(|due| due.tick.boot.to_string()),
             due_tick: due.map(|due| number(due.tick.millis)),
             due_wall: due.map(|due| number(due.after_reboot.as_millis())),
-            document: text(task)?,
-        })
+            document,
+        }
     }
 
-    fn insert(&self, connection: &Connection) -> Result<(), Fault> {
+    pub(super) fn insert(&self, connection: &Connection) -> Result<(), Fault> {
         let inserted = connection
             .prepare_cached(
                 "INSERT INTO task (id, revision, lane, issue, status, priority, open, head,

@@ -8,7 +8,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::{chaos, serve, slots, sqlite};
+use crate::stores::roles::{opener, rival, writer};
+use crate::{chaos, json, serve, slots, sqlite};
 
 const ROLE: &str = "KUGETSU_QUEUE_TEST_ROLE";
 const HOME: &str = "KUGETSU_QUEUE_TEST_HOME";
@@ -126,9 +127,13 @@ fn another() {
             "crowd" => slots::roles::crowd(home).await,
             "passer-by" => slots::roles::passer_by(home).await,
             "server" => serve::roles::server(home).await,
-            "rival" => sqlite::roles::rival(home).await,
-            "writer" => sqlite::roles::writer(home).await,
-            "opener" => sqlite::roles::opener(home).await,
+            "rival" => rival(sqlite::open(home).await).await,
+            "writer" => writer(sqlite::open(home).await).await,
+            "opener" => opener(async || sqlite::open(home).await).await,
+            "json-rival" => rival(json::open(home).await).await,
+            "json-writer" => writer(json::open(home).await).await,
+            "json-narrow" => json::faults::narrow(home).await,
+            "json-opener" => opener(async || json::open(home).await).await,
             other => panic!("there is no role {other}"),
         }
     });

@@ -21,7 +21,7 @@ static HELD: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// The right to be the daemon, as long as it lives. A record lock of the process: what it starts
 /// does not have it, and whoever asks is told the process.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(in crate::commands) struct Lock {
     _file: File,
 }
 

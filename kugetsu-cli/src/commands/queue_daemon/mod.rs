@@ -13,10 +13,11 @@ mod unit;
 
 use kugetsu_queue::gates::Server;
 
-use crate::errors::CliError;
+use crate::errors::{CliError, Kind};
 use crate::setup::Setup;
 
 pub(super) use control::{control, status};
+use lock::Lock;
 pub(super) use run::run;
 
 /// The daemon of this directory, if it runs.
@@ -25,6 +26,16 @@ pub(crate) fn daemon(setup: &Setup) -> Result<Option<Server>, CliError> {
     let Some(pid) = lock::holder(paths)? else { return Ok(None) };
     let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default();
     Ok(Some(Server::new(pid, lock::since(paths, pid))))
+}
+
+/// Takes the daemon's place, so that none starts meanwhile.
+pub(super) fn keep_out(setup: &Setup) -> Result<Lock, CliError> {
+    let paths = setup.paths()?;
+    if let Some(lock) = Lock::take(paths)? {
+        return Ok(lock);
+    }
+    let message = format!("the daemon is running: {}", lock::told(paths)?);
+    Err(CliError::new(Kind::InUse, message).hint("stop it with `kugetsu queue-daemon stop`"))
 }
 
 /// Whether the daemon of this directory runs.

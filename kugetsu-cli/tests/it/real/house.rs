@@ -43,10 +43,20 @@ pub(super) struct Ran {
 impl House {
     /// A house in which `kugetsu init` has been run.
     pub(super) async fn new() -> Self {
+        Self::empty().await.initialised().await
+    }
+
+    /// The same with these settings.
+    pub(super) async fn with_config(text: &str) -> Self {
         let house = Self::empty().await;
-        let ran = house.run(&["init"]).await;
+        fs::write(house.directory().join("config.toml"), text).unwrap();
+        house.initialised().await
+    }
+
+    async fn initialised(self) -> Self {
+        let ran = self.run(&["init"]).await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        house
+        self
     }
 
     async fn empty() -> Self {

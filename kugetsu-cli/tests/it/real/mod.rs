@@ -14,4 +14,5 @@ mod limit;
 mod logs;
 mod mcp;
 mod pm;
+mod store;
 mod telegram;

@@ -20,8 +20,8 @@ pub use quarantine::{Moved, set_aside};
 pub use salvage::{Salvaged, salvage};
 
 use super::SqliteStore;
-use super::fault::Fault;
 use super::file::{self, Use};
+use crate::fault::Fault;
 use kugetsu_core::StoreError;
 
 /// How many of its own complaints `SQLite` is asked for.

@@ -11,7 +11,7 @@ use rusqlite::{Row, TransactionBehavior};
 use serde_json::{Map, Value, json};
 
 use super::{Kind, Unreadable, bytes, unreadable};
-use crate::sqlite::fault::Fault;
+use crate::fault::Fault;
 use crate::sqlite::file::{self, Use};
 use crate::sqlite::tasks;
 

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::quarantine::{self, keep};
 use super::{Kind, bytes, unused};
-use crate::sqlite::fault::Fault;
+use crate::fault::Fault;
 use crate::sqlite::file::{self, beside};
 use crate::sqlite::tasks::{self, Record};
 

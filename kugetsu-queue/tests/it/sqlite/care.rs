@@ -12,7 +12,8 @@ use kugetsu_queue::SqliteStore;
 use kugetsu_queue::sqlite::care::{self, FileFault, Kind, Salvaged};
 use rusqlite::Connection;
 
-use super::{enqueue, now, open, task};
+use super::open;
+use crate::stores::{enqueue, now, task};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 

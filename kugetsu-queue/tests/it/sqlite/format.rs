@@ -8,7 +8,8 @@ use kugetsu_core::{Retry, StoreError, TaskQuery, TaskStore};
 use kugetsu_queue::SqliteStore;
 use rusqlite::Connection;
 
-use super::{enqueue, open, task};
+use super::open;
+use crate::stores::{enqueue, task};
 
 fn file(home: &Path) -> PathBuf {
     home.join("state/kugetsu.db")

@@ -1,15 +1,12 @@
 //! What other processes do with the store.
 
-use std::path::Path;
+use kugetsu_core::{Expected, StoreError, TaskStore};
 
-use kugetsu_core::{EventLog, Expected, StoreError, TaskStore};
-
-use super::{claimed, enqueue, now, open, task, task_id};
+use super::{claimed, enqueue, now, task, task_id};
 use crate::process::{say, told};
 
 /// Loads task 0, then claims it when it is told to go, and says whether it has got it.
-pub(crate) async fn rival(home: &Path) {
-    let store = open(home).await;
+pub(crate) async fn rival(store: impl TaskStore) {
     while let Some(worker) = told() {
         let found = store.load(task_id(0)).await.unwrap().unwrap();
         let (next, event) = claimed(&found, &worker);
@@ -25,9 +22,8 @@ pub(crate) async fn rival(home: &Path) {
 
 /// Enqueues tasks, from the number that it is told on, each with four events more than the usual
 /// one, and says which it has enqueued.
-pub(crate) async fn writer(home: &Path) {
+pub(crate) async fn writer(store: impl TaskStore) {
     let first: u64 = told().unwrap().parse().unwrap();
-    let store = open(home).await;
     for number in first.. {
         let task = task(number);
         let events = vec![task.enqueued(now()); 5];
@@ -38,10 +34,10 @@ pub(crate) async fn writer(home: &Path) {
 
 /// Opens the store, which may not be there yet, enqueues a task there and says how many events the
 /// log has.
-pub(crate) async fn opener(home: &Path) {
+pub(crate) async fn opener<S: TaskStore>(open: impl AsyncFnOnce() -> S) {
     say("ready");
     let number: u64 = told().unwrap().parse().unwrap();
-    let store = open(home).await;
+    let store = open().await;
     enqueue(&store, &task(number)).await;
     say(&store.append(&[]).await.unwrap().to_string());
 }

@@ -7,11 +7,11 @@ use kugetsu_core::{NotifyError, Retry, SessionError, SessionKind, StoreError, Ta
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
-use super::care::FileFault;
+use crate::sqlite::care::FileFault;
 
 /// A fault, before it is known which trait it is told through.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The record is not as expected.
     Conflict,
     /// The file has a format that this version does not know.
@@ -46,19 +46,27 @@ const MEND: &str = "restore the file from a backup, or move it and the files bes
 
 impl Fault {
     /// A document that could not be read.
-    pub(super) fn unreadable(what: &str, error: &serde_json::Error) -> Self {
+    pub(crate) fn unreadable(what: &str, error: &serde_json::Error) -> Self {
         Self::Damaged(format!("{what} cannot be read ({error})"))
+    }
+
+    /// Refuses where there is something that would be overwritten.
+    pub(crate) fn must_be_free(path: &Path) -> Result<(), Self> {
+        if path.try_exists()? {
+            return Err(Self::Refused(format!("{} is there already", path.display())));
+        }
+        Ok(())
     }
 
     /// Whether the file's state on the disk is unknown from now on, so that nothing may be told to
     /// be durable any more.
-    pub(super) fn is_failed_sync(&self) -> bool {
+    pub(crate) fn is_failed_sync(&self) -> bool {
         let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
         matches!(error.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
     }
 
     /// Whether the file, or what it is in, cannot be written.
-    pub(super) fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         match self {
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
@@ -73,7 +81,7 @@ impl Fault {
     }
 
     /// Whether a row broke a `UNIQUE` rule.
-    pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
+    pub(crate) fn is_duplicate(error: &rusqlite::Error) -> bool {
         error.sqlite_error().is_some_and(|error| {
             matches!(
                 error.extended_code,
@@ -82,7 +90,7 @@ impl Fault {
         })
     }
 
-    pub(super) fn into_store_error(self, store: &Path, operation: &str) -> StoreError {
+    pub(crate) fn into_store_error(self, store: &Path, operation: &str) -> StoreError {
         let name = store.display().to_string();
         match self {
             Self::Newer { found, known } => StoreError::NewerFormat { store: name, found, known },
@@ -101,7 +109,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn into_file_fault(self) -> FileFault {
+    pub(crate) fn into_file_fault(self) -> FileFault {
         match self {
             Self::Newer { found, known } => FileFault::Newer { found, known },
             Self::Damaged(detail) => FileFault::Damaged { detail },
@@ -112,14 +120,14 @@ impl Fault {
         }
     }
 
-    pub(super) fn into_commit_error(self, store: &Path, task: TaskId) -> StoreError {
+    pub(crate) fn into_commit_error(self, store: &Path, task: TaskId) -> StoreError {
         match self {
             Self::Conflict => StoreError::Conflict { task },
             fault => fault.into_store_error(store, &format!("commit task {task}")),
         }
     }
 
-    pub(super) fn into_session_error(self, store: &Path, operation: &str) -> SessionError {
+    pub(crate) fn into_session_error(self, store: &Path, operation: &str) -> SessionError {
         let retry = self.retry();
         let source = match self.into_store_error(store, operation) {
             StoreError::Backend { source, .. } => source,
@@ -129,14 +137,14 @@ impl Fault {
         SessionError::Backend { who, operation: operation.to_owned(), retry, source }
     }
 
-    pub(super) fn into_put_error(self, store: &Path, kind: &SessionKind) -> SessionError {
+    pub(crate) fn into_put_error(self, store: &Path, kind: &SessionKind) -> SessionError {
         match self {
             Self::Conflict => SessionError::Conflict { kind: kind.clone() },
             fault => fault.into_session_error(store, &format!("put the session {kind}")),
         }
     }
 
-    pub(super) fn into_notify_error(self, store: &Path, operation: &str) -> NotifyError {
+    pub(crate) fn into_notify_error(self, store: &Path, operation: &str) -> NotifyError {
         let retry = self.retry();
         let source = match self.into_store_error(store, operation) {
             StoreError::Backend { source, .. } => source,
@@ -186,7 +194,15 @@ impl Fault {
                 .into(),
                 _ => Box::new(error),
             },
-            Self::Io(error) => Box::new(error),
+            Self::Io(error) => match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    format!("the disk is full; free some space and try again ({error})").into()
+                }
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    format!("the file or its file system is read-only ({error})").into()
+                }
+                _ => Box::new(error),
+            },
             Self::Refused(why) | Self::Damaged(why) | Self::Lost(why) => why.into(),
             Self::Conflict => "it was changed by somebody else".into(),
             Self::Newer { .. } => "it has a newer format".into(),

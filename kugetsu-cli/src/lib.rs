@@ -30,6 +30,7 @@ mod caller;
 mod commands;
 mod env_files;
 mod errors;
+mod panics;
 mod paths;
 mod place;
 mod references;

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::desk::{Desk, ISSUE, initialised};
 
 /// The daemon, which is killed with whoever drops it.
-struct Daemon(Child);
+pub(crate) struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Daemon {
         (line.trim() == "ready").then_some(())
     }
 
-    fn started(desk: &Desk, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn started(desk: &Desk, variables: &[(&str, &str)]) -> Self {
         let mut daemon = Self::spawn(desk, variables);
         if daemon.ready().is_none() {
             let (code, said) = daemon.ended();
@@ -56,13 +56,13 @@ impl Daemon {
         daemon
     }
 
-    fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let pid = i32::try_from(self.0.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
     }
 
     /// How it ended and what it said.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         (self.0.wait().unwrap().code(), said)

@@ -1,6 +1,7 @@
 //! What the command promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod canaries;
 mod daemon;
 mod delegate;
 mod demo;

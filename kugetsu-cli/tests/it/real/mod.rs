@@ -13,3 +13,4 @@ mod logs;
 mod mcp;
 mod pm;
 mod telegram;
+mod values;

@@ -200,6 +200,35 @@ fn forty_secrets_through_every_channel_come_to_light_nowhere() {
     }
 }
 
+#[test]
+fn what_a_person_writes_is_masked_where_it_is_shown_also_where_it_is_cut() {
+    let desk = initialised();
+    let secrets = planted();
+    let Secret { name, value } = &secrets[12];
+    desk.run(&["env", "set", name, value]).done();
+    let issue = issue(1);
+    // Wherever a column or a glimpse ends, it ends within the secret.
+    for before in [0, 30, 60, 250] {
+        let message = format!("{}{value}", "x ".repeat(before / 2));
+        let id = desk.run(&["queue", "enqueue", &issue, &message]).done().out;
+        for words in [
+            &["queue", "list"][..],
+            &["queue", "list", "--json"],
+            &["queue", "show", id.trim()],
+            &["queue", "show", id.trim(), "--json"],
+            &["watch", "--once"],
+            &["why", &issue],
+            &["list", "--all"],
+            &["notify", "list", "--all"],
+        ] {
+            let ran = desk.run(words).done();
+            assert!(!ran.out.contains(&value[..8]), "{}", ran.shown());
+        }
+    }
+    let shown = desk.run(&["watch", "--once"]).done().out;
+    assert!(shown.contains("***MASK"), "{shown}");
+}
+
 /// It runs itself once more, as the process that panics.
 #[test]
 fn what_a_panic_says_is_masked_too() {

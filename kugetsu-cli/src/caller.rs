@@ -143,7 +143,7 @@ fn real(root: &Path) -> PathBuf {
 }
 
 /// Whether both name one directory, by whatever path or mount.
-fn is_one_directory(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_one_directory(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| path.metadata().ok().map(|about| (about.dev(), about.ino()));
     real(one) == real(other) || id(one).is_some_and(|one| id(other) == Some(one))
 }

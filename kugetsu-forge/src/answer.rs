@@ -56,7 +56,7 @@ impl About<'_> {
     pub(crate) fn unanswered(self, verb: &str, error: &HttpError) -> ForgeError {
         let retry = match error {
             HttpError::Late(_) | HttpError::Unanswered(_) => Retry::Later,
-            HttpError::TooLong => Retry::Never,
+            HttpError::TooLong | HttpError::Untrusted(_) => Retry::Never,
         };
         self.failed(verb, retry, error.to_string())
     }
@@ -88,7 +88,11 @@ impl About<'_> {
             _ if status.is_redirection() => self.failed(
                 verb,
                 Retry::Never,
-                format!("it points to {}; name the server by its present address", place(answer)),
+                format!(
+                    "it points to {}, which is not followed; name the repository and the server \
+                     as they are called now",
+                    place(answer)
+                ),
             ),
             _ => {
                 let retry = if status.is_server_error() { Retry::Later } else { Retry::Never };
@@ -103,13 +107,18 @@ impl About<'_> {
 }
 
 /// How long the server wants to be left alone, if that is what its answer says: GitHub says 429, or
-/// 403 with a rate limit that is used up or a `Retry-After`; Gitea and GitLab say 429.
+/// 403 with a rate limit that is used up, with a `Retry-After`, or with no more than words about it
+/// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>); Gitea and
+/// GitLab say 429.
 fn wait(answer: &Answer) -> Option<Duration> {
     let (status, headers) = (answer.status, &answer.headers);
-    let after = number(headers, RETRY_AFTER.as_str()).map(Duration::from_secs);
+    let after = number(headers, RETRY_AFTER.as_str())
+        .or_else(|| Some(date(headers, RETRY_AFTER.as_str())?.saturating_sub(now(headers))))
+        .map(Duration::from_secs);
     let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
     let is_limit = status == StatusCode::TOO_MANY_REQUESTS
-        || (status == StatusCode::FORBIDDEN && (after.is_some() || used_up))
+        || (status == StatusCode::FORBIDDEN
+            && (after.is_some() || used_up || speaks_of_limit(answer)))
         || (status == StatusCode::SERVICE_UNAVAILABLE && after.is_some());
     if !is_limit {
         return None;
@@ -123,10 +132,21 @@ fn wait(answer: &Answer) -> Option<Duration> {
 
 /// The server's own time, in seconds since 1970, so that a wrong clock here does not matter.
 fn now(headers: &HeaderMap) -> u64 {
-    let date = headers.get(DATE).and_then(|value| value.to_str().ok());
-    let date = date.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
-    let date = date.map_or_else(Timestamp::now, |date| date.timestamp());
-    u64::try_from(date.as_second()).unwrap_or(0)
+    let here = || u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+    date(headers, DATE.as_str()).unwrap_or_else(here)
+}
+
+/// A header's date, in seconds since 1970.
+fn date(headers: &HeaderMap, name: &str) -> Option<u64> {
+    let text = headers.get(name)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    u64::try_from(date.as_second()).ok()
+}
+
+/// Whether GitHub says in words alone that it was asked too much.
+fn speaks_of_limit(answer: &Answer) -> bool {
+    let words = words(answer).to_ascii_lowercase();
+    words.contains("secondary rate limit") || words.contains("api rate limit exceeded")
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
@@ -164,6 +184,11 @@ pub(crate) fn location(answer: &Answer) -> Option<Uri> {
 pub(crate) fn origin(uri: &Uri) -> Option<String> {
     let authority = uri.authority()?;
     Some(format!("{}://{}", uri.scheme_str()?, authority.as_str().rsplit('@').next()?))
+}
+
+/// The number of the next page, which GitLab tells also where a proxy has taken `Link` away.
+pub(crate) fn next_number(headers: &HeaderMap) -> Option<u64> {
+    number(headers, "x-next-page")
 }
 
 /// The address of the next page, as a `Link` header of the usual form says (RFC 8288).

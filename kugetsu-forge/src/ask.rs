@@ -20,16 +20,18 @@ use crate::token::Token;
 
 /// How often something is read at most, if it does not come at once.
 const TRIES: u32 = 3;
-/// How many redirections within one server are followed.
-const REDIRECTIONS: u32 = 3;
 /// The most pages of one list: at a hundred entries each, more than people write about one issue.
 const PAGES: usize = 100;
+/// The most that is read of one list, in bytes.
+const LONGEST_LIST: usize = 64 << 20;
 
 /// What one server is asked.
 pub(crate) struct Asker {
     pub(crate) kind: ForgeKind,
     pub(crate) who: String,
     pub(crate) root: String,
+    /// The path below which the server is, without slashes around it; mostly empty.
+    pub(crate) below: String,
     pub(crate) token: Option<Token>,
     pub(crate) http: Http,
     /// How long to wait before something is read again; twice as long each time.
@@ -61,13 +63,19 @@ impl Asker {
         self.parsed(what, "read", &answer)
     }
 
-    /// Whether there is something at this path. What may not be seen is not there.
+    /// Whether there is something at this path. What may not be seen is not there, nor is what is
+    /// said to be elsewhere.
     pub(crate) async fn is_there(&self, what: &str, path: &str) -> Result<bool, ForgeError> {
-        match self.read(what, &format!("{}{path}", self.root)).await {
-            Ok(_) => Ok(true),
-            Err(ForgeError::NotFound { .. } | ForgeError::Denied { .. }) => Ok(false),
+        let address = format!("{}{path}", self.root);
+        match self.answered(what, &address).await {
+            Ok(answer) if answer.status.is_redirection() => Ok(false),
+            Ok(answer) => self.refused(self.about(what), "read", &answer).map_or(Ok(true), Err),
             Err(other) => Err(other),
         }
+        .or_else(|error| match error {
+            ForgeError::NotFound { .. } | ForgeError::Denied { .. } => Ok(false),
+            other => Err(other),
+        })
     }
 
     /// Reads a list to its end, page by page.
@@ -76,18 +84,27 @@ impl Asker {
         what: &str,
         path: &str,
     ) -> Result<Vec<T>, ForgeError> {
-        let mut all = Vec::new();
+        let (mut all, mut read) = (Vec::new(), 0);
         let mut next = Some(format!("{}{path}", self.root));
         for _ in 0..PAGES {
             let Some(address) = next.take() else { return Ok(all) };
             let answer = self.read(what, &address).await?;
+            read += answer.body.len();
+            if read > LONGEST_LIST {
+                let why = format!("its list is longer than {LONGEST_LIST} bytes");
+                return Err(self.about(what).failed("read", Retry::Never, why));
+            }
             let page: Vec<T> = self.parsed(what, "read", &answer)?;
             all.extend(page);
-            next = answer::next_page(&answer.headers);
+            next = answer::next_page(&answer.headers).or_else(|| {
+                let number = answer::next_number(&answer.headers)?;
+                let mark = if path.contains('?') { '&' } else { '?' };
+                Some(format!("{}{path}{mark}page={number}", self.root))
+            });
             if let Some(next) = &next
                 && !self.is_own(next)
             {
-                let why = "its list goes on at another server, which is not asked";
+                let why = "its list goes on outside of its API, where nothing is asked";
                 return Err(self.about(what).failed("read", Retry::Never, why));
             }
         }
@@ -124,28 +141,23 @@ impl Asker {
     }
 
     async fn read(&self, what: &str, address: &str) -> Result<Answer, ForgeError> {
-        let mut address = address.to_owned();
-        let (mut tried, mut redirected, mut waited) = (0, 0, false);
+        let answer = self.answered(what, address).await?;
+        self.refused(self.about(what), "read", &answer).map_or(Ok(answer), Err)
+    }
+
+    /// Reads until there is an answer that would be the same another time; it may be a refusal.
+    async fn answered(&self, what: &str, address: &str) -> Result<Answer, ForgeError> {
+        let (mut tried, mut waited) = (0, false);
         loop {
             self.may_ask()?;
-            let request = self.request(what, Method::GET, &address, &Value::Null)?;
+            let request = self.request(what, Method::GET, address, &Value::Null)?;
             let about = self.about(what);
             let error = match self.http.send(request).await {
                 Err(error) => about.unanswered("read", &error),
-                Ok(answer) => {
-                    if answer.status.is_redirection()
-                        && redirected < REDIRECTIONS
-                        && let Some(next) = self.redirection(&answer)
-                    {
-                        redirected += 1;
-                        address = next;
-                        continue;
-                    }
-                    match self.refused(about, "read", &answer) {
-                        None => return Ok(answer),
-                        Some(error) => error,
-                    }
-                }
+                Ok(answer) => match self.refused(about, "read", &answer) {
+                    Some(error) if error.retry().is_possible() => error,
+                    _ => return Ok(answer),
+                },
             };
             match &error {
                 ForgeError::Limited { wait_millis, .. } if !waited => {
@@ -188,22 +200,17 @@ impl Asker {
         }
     }
 
-    /// Where an answer sends us, if that is within the server: a repository that was renamed.
-    fn redirection(&self, answer: &Answer) -> Option<String> {
-        let address = answer::location(answer)?.to_string();
-        if address.starts_with('/') {
-            let root: Uri = self.root.parse().ok()?;
-            return Some(format!("{}{address}", answer::origin(&root)?));
-        }
-        self.is_own(&address).then_some(address)
-    }
-
+    /// Whether the address is one of the server's API. Other programs may live beside it.
     fn is_own(&self, address: &str) -> bool {
-        let origin = |text: &str| answer::origin(&text.parse().ok()?);
-        let has_user = address.parse::<Uri>().ok().is_some_and(|uri| {
-            uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
-        });
-        !has_user && origin(address).is_some_and(|found| Some(found) == origin(&self.root))
+        let (Ok(root), Ok(uri)) = (self.root.parse::<Uri>(), address.parse::<Uri>()) else {
+            return false;
+        };
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let below = uri.path().strip_prefix(root.path().trim_end_matches('/'));
+        let climbs = |path: &str| path.split('/').any(|part| matches!(part, "." | ".."));
+        !has_user
+            && answer::origin(&uri).is_some_and(|origin| Some(origin) == answer::origin(&root))
+            && below.is_some_and(|path| path.starts_with('/') && !climbs(path))
     }
 
     fn request(

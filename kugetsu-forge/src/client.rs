@@ -3,8 +3,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kugetsu_core::IssueRef;
 use kugetsu_core::forge::{Forge, ForgeError, Issue, IssueTracker, Proposal, PullRef, PullRequest};
+use kugetsu_core::{IssueRef, Retry};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::ask::{Asker, Unsure};
@@ -22,6 +22,8 @@ pub struct ForgeClient {
     pub(crate) asker: Asker,
     /// The account that the token belongs to, once it was asked for.
     me: OnceCell<Option<String>>,
+    /// How long each of its four deeds may take.
+    whole: Duration,
     /// Held by whoever looks for something and writes it if it is not there.
     writing: AsyncMutex<()>,
 }
@@ -36,13 +38,15 @@ impl ForgeClient {
             kind,
             who: who.trim_end_matches('/').to_owned(),
             root: kind.api_root(server),
+            below: who.split_once('/').map_or("", |(_, path)| path.trim_matches('/')).to_owned(),
             token,
             http,
             pause: Duration::from_millis(500),
             patience: Duration::from_secs(5),
             forbidden: Mutex::new(None),
         };
-        Ok(Self { asker, me: OnceCell::new(), writing: AsyncMutex::new(()) })
+        let whole = Duration::from_mins(5);
+        Ok(Self { asker, me: OnceCell::new(), whole, writing: AsyncMutex::new(()) })
     }
 
     /// Waits so long before it reads again what did not come; twice as long before the third and
@@ -56,6 +60,14 @@ impl ForgeClient {
     /// this; a longer one is an error. 5 s unless set.
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.asker.patience = patience;
+        self
+    }
+
+    /// Gives a request up after `each`, and whatever it was for after `whole`, however many requests
+    /// that takes. 30 s and 5 min unless set.
+    pub fn with_limits(mut self, each: Duration, whole: Duration) -> Self {
+        self.asker.http.limit = each;
+        self.whole = whole;
         self
     }
 
@@ -111,13 +123,59 @@ struct Account {
 #[async_trait]
 impl IssueTracker for ForgeClient {
     async fn fetch(&self, issue: &IssueRef) -> Result<Issue, ForgeError> {
-        match self.kind() {
-            ForgeKind::GitHub | ForgeKind::Gitea => hub::fetch(&self.asker, issue).await,
-            ForgeKind::GitLab => lab::fetch(&self.asker, issue).await,
-        }
+        let read = async {
+            match self.kind() {
+                ForgeKind::GitHub | ForgeKind::Gitea => hub::fetch(&self.asker, issue).await,
+                ForgeKind::GitLab => lab::fetch(&self.asker, issue).await,
+            }
+        };
+        self.in_time("read", &format!("the issue {issue}"), read).await
     }
 
     async fn comment(&self, issue: &IssueRef, key: &str, text: &str) -> Result<String, ForgeError> {
+        let written = self.comment_once(issue, key, text);
+        self.in_time("write", &format!("a comment on {issue}"), written).await
+    }
+}
+
+#[async_trait]
+impl Forge for ForgeClient {
+    async fn pull_request(&self, pull: &PullRef) -> Result<PullRequest, ForgeError> {
+        let read = async {
+            match self.kind() {
+                ForgeKind::GitHub | ForgeKind::Gitea => hub::pull_request(&self.asker, pull).await,
+                ForgeKind::GitLab => lab::pull_request(&self.asker, pull).await,
+            }
+        };
+        self.in_time("read", &format!("the pull request {pull}"), read).await
+    }
+
+    async fn propose(&self, proposal: &Proposal) -> Result<PullRequest, ForgeError> {
+        let what = format!("a pull request of {}", proposal.repository);
+        self.in_time("write", &what, self.propose_once(proposal)).await
+    }
+}
+
+impl ForgeClient {
+    /// Whatever it is, it comes to an end. What it may have written by then is found by the next call.
+    async fn in_time<T>(
+        &self,
+        verb: &str,
+        what: &str,
+        work: impl Future<Output = Result<T, ForgeError>> + Send,
+    ) -> Result<T, ForgeError> {
+        tokio::time::timeout(self.whole, Box::pin(work)).await.unwrap_or_else(|_| {
+            let why = format!("it took longer than {} s", self.whole.as_secs_f32());
+            Err(self.asker.about(what).failed(verb, Retry::Later, why))
+        })
+    }
+
+    async fn comment_once(
+        &self,
+        issue: &IssueRef,
+        key: &str,
+        text: &str,
+    ) -> Result<String, ForgeError> {
         let _writing = self.writing.lock().await;
         let mark = mark::of(key);
         if let Some(address) = self.marked(issue, &mark).await? {
@@ -137,18 +195,8 @@ impl IssueTracker for ForgeClient {
             Err(Unsure { error, .. }) => Err(error),
         }
     }
-}
 
-#[async_trait]
-impl Forge for ForgeClient {
-    async fn pull_request(&self, pull: &PullRef) -> Result<PullRequest, ForgeError> {
-        match self.kind() {
-            ForgeKind::GitHub | ForgeKind::Gitea => hub::pull_request(&self.asker, pull).await,
-            ForgeKind::GitLab => lab::pull_request(&self.asker, pull).await,
-        }
-    }
-
-    async fn propose(&self, proposal: &Proposal) -> Result<PullRequest, ForgeError> {
+    async fn propose_once(&self, proposal: &Proposal) -> Result<PullRequest, ForgeError> {
         let _writing = self.writing.lock().await;
         if let Some(open) = self.proposed(proposal).await? {
             return Ok(open);
@@ -166,9 +214,7 @@ impl Forge for ForgeClient {
             Err(Unsure { error, .. }) => Err(error),
         }
     }
-}
 
-impl ForgeClient {
     /// The open pull request that brings the proposal's branch.
     async fn proposed(&self, proposal: &Proposal) -> Result<Option<PullRequest>, ForgeError> {
         match self.kind() {

@@ -55,10 +55,17 @@ async fn asked(http: &Http, address: &str) -> Option<Answer> {
 fn is(kind: ForgeKind, answer: &Answer) -> bool {
     let Ok(document) = serde_json::from_slice::<Value>(&answer.body) else { return false };
     let has = |name: &str| document.get(name).is_some_and(|value| !value.is_null());
+    let says = |words: &str| {
+        let message = document.get("message").and_then(Value::as_str);
+        message.is_some_and(|message| message.to_ascii_lowercase().contains(words))
+    };
     match kind {
-        ForgeKind::Gitea => answer.status.is_success() && has("version"),
+        // `Only signed in user is allowed to call APIs.` is what one says that lets nobody look.
+        ForgeKind::Gitea => {
+            (answer.status.is_success() && has("version")) || says("signed in user")
+        }
         ForgeKind::GitLab => {
-            (answer.status == StatusCode::UNAUTHORIZED && has("message"))
+            (answer.status == StatusCode::UNAUTHORIZED && says("401 unauthorized"))
                 || (answer.status.is_success() && has("version") && has("revision"))
         }
         ForgeKind::GitHub => {

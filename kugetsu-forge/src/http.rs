@@ -53,6 +53,10 @@ pub(crate) enum HttpError {
     Late(Duration),
     #[error("{0}")]
     Unanswered(String),
+    #[error(
+        "it could not prove who it is: {0}; a certificate of one's own belongs into the system's store"
+    )]
+    Untrusted(String),
     #[error("its answer is longer than {LONGEST} bytes")]
     TooLong,
 }
@@ -61,7 +65,8 @@ pub(crate) enum HttpError {
 #[derive(Clone)]
 pub(crate) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    limit: Duration,
+    /// How long each request may take, the reading of its answer included.
+    pub(crate) limit: Duration,
 }
 
 impl Http {
@@ -98,11 +103,11 @@ impl Http {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, HttpError> {
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| HttpError::Unanswered(chained(&error)))?;
+        let response =
+            self.client.request(request).await.map_err(|error| match untrusted(&error) {
+                Some(why) => HttpError::Untrusted(why),
+                None => HttpError::Unanswered(chained(&error)),
+            })?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
@@ -141,6 +146,19 @@ fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Why the server's certificate is not taken, if that is what failed.
+fn untrusted(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return Some(error.to_string());
+    }
+    // What an I/O error holds is not its source, but stands in its place.
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match held {
+        Some(held) => untrusted(held),
+        None => untrusted(error.source()?),
+    }
 }
 
 fn chained(error: &hyper_util::client::legacy::Error) -> String {

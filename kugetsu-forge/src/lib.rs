@@ -19,12 +19,13 @@
 //!
 //! # Promises
 //!
-//! * A token goes to its own server's API and nowhere else: an answer that points to another origin
-//!   is not followed. It stands in no error and in no `Debug`.
+//! * A token goes to its own server's API and nowhere else: redirections are not followed, and a list
+//!   that goes on outside of the API is not read on. It stands in no error and in no `Debug`.
 //! * Nothing is asked while the server has said to wait: [`ForgeError::Limited`] is answered at once.
 //! * What writes is sent once. If its answer is lost, what it would have written is looked for, and
 //!   the next call looks again before it writes.
-//! * Every request has a time limit, every answer a largest size and every list a largest length.
+//! * Every request and every call has a time limit, every answer a largest size and every list a
+//!   largest length.
 //!
 //! [`ForgeError::Limited`]: kugetsu_core::ForgeError::Limited
 

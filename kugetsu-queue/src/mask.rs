@@ -204,8 +204,10 @@ fn add_forms(value: &str, forms: &mut BTreeSet<String>) {
         add(whole.replace('\'', "'\\''"));
         add(backslashed(whole, |c| matches!(c, '"' | '\\' | '$' | '`')));
         add(backslashed(whole, |c| !c.is_alphanumeric() && !"-._/@:=+,%".contains(c)));
-        add(whole.bytes().map(|byte| format!("{byte:02x}")).collect());
-        add(whole.bytes().map(|byte| format!("{byte:02X}")).collect());
+        let digits = whole.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+        let hex: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+        add(hex.to_uppercase());
+        add(hex);
         for before in 0..3 {
             let inside = base64_inside(whole.as_bytes(), before);
             add(inside.replace('+', "-").replace('/', "_"));

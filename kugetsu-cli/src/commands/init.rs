@@ -4,11 +4,12 @@ use kugetsu_core::{Session, SessionKind, SessionQuery, SlotKey, SlotPool};
 use kugetsu_queue::line::Base;
 use serde_json::json;
 
-use super::{destroy, foreground};
-use crate::args::Init;
+use super::{destroy, foreground, import};
+use crate::args::{Import, Init};
 use crate::errors::{CliError, Kind, worker};
 use crate::paths;
 use crate::screen::Tone;
+use crate::servers::Servers;
 use crate::settings;
 use crate::setup::Setup;
 
@@ -40,6 +41,23 @@ pub(super) async fn init(args: Init, setup: &Setup) -> Result<(), CliError> {
     screen.say(format!("  base session  {}", shown(&base)))?;
     screen.say(format!("  PM session    {}", shown(&pm)))?;
     screen.remark("hint: have an agent work on an issue with `kugetsu start <issue> <message>`");
+    offer_import(setup).await
+}
+
+/// Says that a bash version was at work here, and takes over what it has left if somebody says yes.
+async fn offer_import(setup: &Setup) -> Result<(), CliError> {
+    let Some(dir) = import::find(setup) else { return Ok(()) };
+    let screen = setup.screen();
+    let shown = screen.path(&dir);
+    let question =
+        format!("A bash version of kugetsu was at work in {shown}. Take its issues over?");
+    if screen.can_ask() && screen.confirm(&question)? {
+        return import::import(Import { dir: Some(dir), dry_run: false }, setup).await;
+    }
+    screen.remark(format!(
+        "hint: a bash version of kugetsu was at work in {shown}; `kugetsu import {shown}` takes its \
+         issues over, and with `--dry-run` says what it would do"
+    ));
     Ok(())
 }
 
@@ -48,6 +66,7 @@ pub(super) async fn make(setup: &Setup, anew: bool) -> Result<Base, CliError> {
     let paths = setup.paths()?;
     paths.make()?;
     paths::write_new(&paths.config(), &settings::commented())?;
+    paths::write_new(&paths.servers(), &Servers::seeded().text()?)?;
     paths::write_new(&paths.env().join("default.env"), DEFAULT_ENV)?;
     paths::write_new(&paths.env().join("pm-agent.env"), PM_ENV)?;
     // Whoever holds the PM's slot uses its session; and of two who initialise at once, one does.

@@ -67,6 +67,21 @@ pub(super) fn read_flat(path: &Path, settings: &mut Settings) -> Result<(), CliE
     Ok(())
 }
 
+/// What a line of a flat file sets, if it sets something; or why it cannot be used.
+pub(crate) fn flat_line(line: &str) -> Result<Option<(&'static str, String)>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let (name, value) = line.split_once('=').ok_or("it is not KEY=VALUE, and nothing is run")?;
+    let name = name.trim();
+    let setting = table::by_variable(name).or_else(|| table::by_key(name));
+    let setting = setting.ok_or_else(|| format!("there is no setting {name:?}"))?;
+    let value = unquoted(value).and_then(|value| setting.kind.check(&value));
+    Ok(Some((setting.key, value.map_err(|why| format!("{name}: {why}"))?)))
+}
+
 /// The text of `config.toml` as `init` writes it: everything there is, commented out.
 pub(crate) fn commented() -> String {
     let mut text = String::from(

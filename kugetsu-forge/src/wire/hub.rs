@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::{PEOPLE, encoded, not_found, time};
+use super::{PEOPLE, encoded, not_found, owner, time};
 use crate::ask::{Asker, Unsure};
 use crate::client::Said;
 use crate::kind::ForgeKind;
@@ -73,15 +73,16 @@ struct RepositoryDocument {
 }
 
 /// The path of a repository. Its owner has one part here.
-fn path(repository: &RepoRef) -> Result<String, ForgeError> {
-    if repository.owner().contains('/') {
+fn path(asker: &Asker, repository: &RepoRef) -> Result<String, ForgeError> {
+    let owner = owner(asker, repository);
+    if owner.contains('/') {
         return Err(not_found(&format!("the repository {repository}")));
     }
-    Ok(format!("/repos/{}/{}", repository.owner(), repository.name()))
+    Ok(format!("/repos/{owner}/{}", repository.name()))
 }
 
-fn issue_path(issue: &IssueRef) -> Result<String, ForgeError> {
-    Ok(format!("{}/issues/{}", path(issue.repository())?, issue.number()))
+fn issue_path(asker: &Asker, issue: &IssueRef) -> Result<String, ForgeError> {
+    Ok(format!("{}/issues/{}", path(asker, issue.repository())?, issue.number()))
 }
 
 fn name_of(user: Option<User>) -> String {
@@ -91,7 +92,7 @@ fn name_of(user: Option<User>) -> String {
 
 pub(crate) async fn fetch(asker: &Asker, issue: &IssueRef) -> Result<Issue, ForgeError> {
     let what = format!("the issue {issue}");
-    let document: IssueDocument = asker.get(&what, &issue_path(issue)?).await?;
+    let document: IssueDocument = asker.get(&what, &issue_path(asker, issue)?).await?;
     if document.pull_request.is_some() {
         return Err(ForgeError::NotFound {
             what: format!("{what} (the number is that of a pull request)"),
@@ -117,7 +118,7 @@ async fn comments(asker: &Asker, issue: &IssueRef) -> Result<Vec<CommentDocument
     let what = format!("the comments on {issue}");
     // Gitea gives all at once, and has no pages here.
     let size = if asker.kind == ForgeKind::Gitea { "" } else { "?per_page=100" };
-    asker.pages(&what, &format!("{}/comments{size}", issue_path(issue)?)).await
+    asker.pages(&what, &format!("{}/comments{size}", issue_path(asker, issue)?)).await
 }
 
 pub(crate) async fn said(asker: &Asker, issue: &IssueRef) -> Result<Vec<Said>, ForgeError> {
@@ -130,7 +131,7 @@ pub(crate) async fn said(asker: &Asker, issue: &IssueRef) -> Result<Vec<Said>, F
 }
 
 pub(crate) async fn comment(asker: &Asker, issue: &IssueRef, text: &str) -> Result<String, Unsure> {
-    let path = issue_path(issue).map_err(|error| Unsure { error, may_be_done: false })?;
+    let path = issue_path(asker, issue).map_err(|error| Unsure { error, may_be_done: false })?;
     let what = format!("a comment on {issue}");
     let made: CommentDocument =
         asker.post(&what, &format!("{path}/comments"), &json!({ "body": text })).await?;
@@ -139,7 +140,7 @@ pub(crate) async fn comment(asker: &Asker, issue: &IssueRef, text: &str) -> Resu
 
 pub(crate) async fn pull_request(asker: &Asker, pull: &PullRef) -> Result<PullRequest, ForgeError> {
     let what = format!("the pull request {pull}");
-    let path = format!("{}/pulls/{}", path(pull.repository())?, pull.number());
+    let path = format!("{}/pulls/{}", path(asker, pull.repository())?, pull.number());
     let document: PullDocument = asker.get(&what, &path).await?;
     read(document, pull.repository()).ok_or_else(|| not_found(&what))
 }
@@ -166,23 +167,23 @@ pub(crate) async fn proposed(
 ) -> Result<Option<PullRequest>, ForgeError> {
     let repository = &proposal.repository;
     let what = format!("the pull requests of {repository}");
+    let owner = owner(asker, repository);
     let query = if asker.kind == ForgeKind::Gitea {
         "state=open&limit=50".to_owned()
     } else {
-        let head = format!("{}:{}", repository.owner(), proposal.head);
+        let head = format!("{owner}:{}", proposal.head);
         format!("state=open&per_page=100&head={}", encoded(&head))
     };
-    let path = format!("{}/pulls?{query}", path(repository)?);
+    let path = format!("{}/pulls?{query}", path(asker, repository)?);
     let open: Vec<PullDocument> = asker.pages(&what, &path).await?;
-    let full_name = format!("{}/{}", repository.owner(), repository.name());
+    let full_name = format!("{owner}/{}", repository.name());
     let is_it = |pull: &PullDocument| {
         let from = pull.head.repo.as_ref().and_then(|whole| whole.full_name.as_deref());
         let label = pull.head.label.as_deref();
         let is_own = match from {
             Some(from) => from.eq_ignore_ascii_case(&full_name),
-            None => label.is_none_or(|label| {
-                label.split_once(':').is_none_or(|(owner, _)| owner == repository.owner())
-            }),
+            None => label
+                .is_none_or(|label| label.split_once(':').is_none_or(|(from, _)| from == owner)),
         };
         is_own
             && pull.head.name == proposal.head
@@ -194,7 +195,7 @@ pub(crate) async fn proposed(
 pub(crate) async fn propose(asker: &Asker, proposal: &Proposal) -> Result<PullRequest, Unsure> {
     let not_sent = |error| Unsure { error, may_be_done: false };
     let repository = &proposal.repository;
-    let path = path(repository).map_err(not_sent)?;
+    let path = path(asker, repository).map_err(not_sent)?;
     let base = if let Some(base) = &proposal.base {
         base.clone()
     } else {
@@ -243,17 +244,20 @@ impl People<'_> {
     }
 
     async fn ask(&self, name: &str) -> Result<Association, ForgeError> {
-        let owner = self.repository.owner();
+        let owner = owner(self.asker, self.repository);
         if name.eq_ignore_ascii_case(owner) {
             return Ok(Association::Owner);
         }
         let what = format!("what {name} is to {}", self.repository);
         let name = encoded(name);
-        // A user has no members; then it is not there.
-        if self.asker.is_there(&what, &format!("/orgs/{owner}/members/{name}")).await? {
-            return Ok(Association::Member);
+        // A user has no members; then it is not there. Whoever is no member is sent from the first to
+        // the second, by the address that the server takes for its own.
+        for members in ["members", "public_members"] {
+            if self.asker.is_there(&what, &format!("/orgs/{owner}/{members}/{name}")).await? {
+                return Ok(Association::Member);
+            }
         }
-        let path = format!("{}/collaborators/{name}", path(self.repository)?);
+        let path = format!("{}/collaborators/{name}", path(self.asker, self.repository)?);
         if self.asker.is_there(&what, &path).await? {
             return Ok(Association::Collaborator);
         }

@@ -9,7 +9,7 @@ use kugetsu_core::{IssueRef, RepoRef};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{PEOPLE, encoded, not_found, time};
+use super::{PEOPLE, encoded, not_found, owner, time};
 use crate::ask::{Asker, Unsure};
 use crate::client::Said;
 
@@ -60,18 +60,18 @@ struct Membership {
     access_level: u64,
 }
 
-fn path(repository: &RepoRef) -> String {
-    let whole = format!("{}/{}", repository.owner(), repository.name());
+fn path(asker: &Asker, repository: &RepoRef) -> String {
+    let whole = format!("{}/{}", owner(asker, repository), repository.name());
     format!("/projects/{}", encoded(&whole))
 }
 
-fn issue_path(issue: &IssueRef) -> String {
-    format!("{}/issues/{}", path(issue.repository()), issue.number())
+fn issue_path(asker: &Asker, issue: &IssueRef) -> String {
+    format!("{}/issues/{}", path(asker, issue.repository()), issue.number())
 }
 
 pub(crate) async fn fetch(asker: &Asker, issue: &IssueRef) -> Result<Issue, ForgeError> {
     let what = format!("the issue {issue}");
-    let document: IssueDocument = asker.get(&what, &issue_path(issue)).await?;
+    let document: IssueDocument = asker.get(&what, &issue_path(asker, issue)).await?;
     let notes = notes(asker, issue).await?;
     let mut people = People { asker, repository: issue.repository(), known: BTreeMap::new() };
     let author = people.author(document.author).await?;
@@ -90,7 +90,8 @@ pub(crate) async fn fetch(asker: &Asker, issue: &IssueRef) -> Result<Issue, Forg
 /// What people wrote, without what GitLab itself notes.
 async fn notes(asker: &Asker, issue: &IssueRef) -> Result<Vec<Note>, ForgeError> {
     let what = format!("the comments on {issue}");
-    let path = format!("{}/notes?sort=asc&order_by=created_at&per_page=100", issue_path(issue));
+    let path =
+        format!("{}/notes?sort=asc&order_by=created_at&per_page=100", issue_path(asker, issue));
     let notes: Vec<Note> = asker.pages(&what, &path).await?;
     Ok(notes.into_iter().filter(|note| !note.system).collect())
 }
@@ -108,20 +109,20 @@ pub(crate) async fn said(asker: &Asker, issue: &IssueRef) -> Result<Vec<Said>, F
 fn address(asker: &Asker, issue: &IssueRef, note: u64) -> String {
     let server = asker.root.trim_end_matches("/api/v4");
     let repository = issue.repository();
-    let (owner, name) = (repository.owner(), repository.name());
+    let (owner, name) = (owner(asker, repository), repository.name());
     format!("{server}/{owner}/{name}/-/issues/{}#note_{note}", issue.number())
 }
 
 pub(crate) async fn comment(asker: &Asker, issue: &IssueRef, text: &str) -> Result<String, Unsure> {
     let what = format!("a comment on {issue}");
-    let path = format!("{}/notes", issue_path(issue));
+    let path = format!("{}/notes", issue_path(asker, issue));
     let made: Note = asker.post(&what, &path, &json!({ "body": text })).await?;
     Ok(address(asker, issue, made.id))
 }
 
 pub(crate) async fn pull_request(asker: &Asker, pull: &PullRef) -> Result<PullRequest, ForgeError> {
     let what = format!("the merge request {pull}");
-    let path = format!("{}/merge_requests/{}", path(pull.repository()), pull.number());
+    let path = format!("{}/merge_requests/{}", path(asker, pull.repository()), pull.number());
     let document: MergeRequest = asker.get(&what, &path).await?;
     read(document, pull.repository()).ok_or_else(|| not_found(&what))
 }
@@ -147,7 +148,7 @@ pub(crate) async fn proposed(
     let what = format!("the merge requests of {}", proposal.repository);
     let path = format!(
         "{}/merge_requests?state=opened&per_page=100&source_branch={}",
-        path(&proposal.repository),
+        path(asker, &proposal.repository),
         encoded(&proposal.head)
     );
     let open: Vec<MergeRequest> = asker.pages(&what, &path).await?;
@@ -161,7 +162,7 @@ pub(crate) async fn proposed(
 
 pub(crate) async fn propose(asker: &Asker, proposal: &Proposal) -> Result<PullRequest, Unsure> {
     let not_sent = |error| Unsure { error, may_be_done: false };
-    let path = path(&proposal.repository);
+    let path = path(asker, &proposal.repository);
     let base = if let Some(base) = &proposal.base {
         base.clone()
     } else {
@@ -205,7 +206,7 @@ impl People<'_> {
 
     async fn ask(&self, user: &User) -> Result<Association, ForgeError> {
         let what = format!("what {} is to {}", user.username, self.repository);
-        let path = format!("{}/members/all/{}", path(self.repository), user.id);
+        let path = format!("{}/members/all/{}", path(self.asker, self.repository), user.id);
         match self.asker.get::<Membership>(&what, &path).await {
             Ok(member) => Ok(match member.access_level {
                 50.. => Association::Owner,

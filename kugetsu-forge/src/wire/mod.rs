@@ -3,9 +3,11 @@
 pub(crate) mod hub;
 pub(crate) mod lab;
 
-use kugetsu_core::Timestamp;
 use kugetsu_core::forge::ForgeError;
+use kugetsu_core::{RepoRef, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::ask::Asker;
 
 /// The most people whose association is asked for, for one issue; those beyond are strangers.
 const PEOPLE: usize = 50;
@@ -23,6 +25,16 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// A text as a part of a path or a query.
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// The repository's owner as the API knows it: a server below a path of its host stands with that
+/// path in references.
+fn owner<'a>(asker: &Asker, repository: &'a RepoRef) -> &'a str {
+    let owner = repository.owner();
+    match owner.strip_prefix(asker.below.as_str()).and_then(|rest| rest.strip_prefix('/')) {
+        Some(rest) if !asker.below.is_empty() => rest,
+        _ => owner,
+    }
 }
 
 fn not_found(what: &str) -> ForgeError {

@@ -5,3 +5,4 @@
 mod promises;
 mod rubbish;
 mod servers;
+mod tls;

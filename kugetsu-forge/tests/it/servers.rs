@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kugetsu_core::{Forge as _, ForgeError, IssueTracker as _};
+use kugetsu_core::{Forge as _, ForgeError, IssueTracker as _, Proposal};
 use kugetsu_forge::{BadServer, ForgeClient, ForgeKind, Token};
 use kugetsu_testkit::fake::{FakeForge, ForgeApi, ForgeFault};
 
@@ -47,6 +47,17 @@ async fn a_server_tells_what_it_speaks() {
         assert!(server.requests().iter().all(|request| request.token.is_none()));
     }
     assert_eq!(ForgeKind::detect("https://github.com").await, Ok(Some(ForgeKind::GitHub)));
+    // One lets nobody look; another answers everybody in the same way, and could be anything.
+    let closed = FakeForge::start(ForgeApi::Gitea, TOKEN).await.unwrap();
+    let words = r#"{"message":"Only signed in user is allowed to call APIs."}"#;
+    closed.fail_next(ForgeFault::Answer(403, Vec::new(), words.to_owned()));
+    assert_eq!(ForgeKind::detect(closed.url()).await, Ok(Some(ForgeKind::Gitea)));
+    let gate = FakeForge::start(ForgeApi::GitLab, TOKEN).await.unwrap();
+    for _ in 0..3 {
+        let words = r#"{"message":"Unauthorized"}"#.to_owned();
+        gate.fail_next(ForgeFault::Answer(401, Vec::new(), words));
+    }
+    assert_eq!(ForgeKind::detect(gate.url()).await, Ok(None));
     // Nobody listens there.
     assert_eq!(ForgeKind::detect("http://localhost:9").await, Ok(None));
 }
@@ -71,26 +82,104 @@ fn a_token_is_not_sent_in_the_clear() {
     assert!(!shown.contains(TOKEN), "{shown}");
 }
 
+fn client(server: &FakeForge, kind: ForgeKind) -> ForgeClient {
+    let client = ForgeClient::new(kind, server.url(), Some(Token::new(TOKEN))).unwrap();
+    client.with_pause(Duration::from_millis(1))
+}
+
 #[tokio::test]
-async fn a_short_wait_is_waited_for_and_a_renamed_repository_is_followed() {
+async fn a_short_wait_is_waited_for() {
     let server = FakeForge::start(ForgeApi::GitHub, TOKEN).await.unwrap();
     server.open_issue(1, "ada", "title", "text");
-    let token = Some(Token::new(TOKEN));
-    let client = ForgeClient::new(ForgeKind::GitHub, server.url(), token).unwrap();
-    let client = client.with_pause(Duration::from_millis(1));
     let issue = format!("{}/acme/widgets#1", server.host()).parse().unwrap();
     server.fail_next(ForgeFault::limit(0));
+    let client = client(&server, ForgeKind::GitHub);
     assert_eq!(client.fetch(&issue).await.unwrap().title, "title");
-    server.fail_next(ForgeFault::redirect(format!(
-        "{}/api/v3/repos/acme/widgets/issues/1",
-        server.url()
-    )));
-    assert_eq!(client.fetch(&issue).await.unwrap().title, "title");
-    // A wheel of redirections ends.
-    for _ in 0..20 {
-        server.fail_next(ForgeFault::redirect("/api/v3/repos/acme/widgets/issues/1"));
+}
+
+#[tokio::test]
+async fn a_redirection_is_told_and_not_followed() {
+    let server = FakeForge::start(ForgeApi::GitHub, TOKEN).await.unwrap();
+    server.open_issue(1, "ada", "title", "text");
+    let client = client(&server, ForgeKind::GitHub);
+    let issue = format!("{}/acme/widgets#1", server.host()).parse().unwrap();
+    let own = format!("{}/api/v3/repos/acme/widgets/issues/1", server.url());
+    for to in [own.as_str(), "/api/v3/repos/acme/widgets/issues/1", "https://other.example/x"] {
+        let before = server.requests().len();
+        server.fail_next(ForgeFault::redirect(to));
+        let error = client.fetch(&issue).await.unwrap_err();
+        assert!(error.to_string().contains("not followed"), "{error}");
+        assert!(!error.retry().is_possible());
+        assert_eq!(server.requests().len() - before, 1);
     }
-    assert!(client.fetch(&issue).await.is_err());
+}
+
+/// Whoever puts a forge below a path has that path in the addresses of its issues.
+#[tokio::test]
+async fn a_forge_may_be_below_a_path_of_its_host() {
+    for (api, kind) in [
+        (ForgeApi::GitHub, ForgeKind::GitHub),
+        (ForgeApi::Gitea, ForgeKind::Gitea),
+        (ForgeApi::GitLab, ForgeKind::GitLab),
+    ] {
+        let server = FakeForge::start(api, TOKEN).await.unwrap();
+        server.open_issue(1, "ada", "title", "text");
+        let address = format!("{}/git/", server.url());
+        let client = ForgeClient::new(kind, &address, Some(Token::new(TOKEN))).unwrap();
+        for owner in ["acme", "git/acme"] {
+            let issue = format!("{}/{owner}/widgets#1", server.host()).parse().unwrap();
+            assert_eq!(client.fetch(&issue).await.unwrap().title, "title");
+            let repository = format!("{}/{owner}/widgets", server.host()).parse().unwrap();
+            client.propose(&Proposal::new(repository, "fix/1", "Mend it")).await.unwrap();
+        }
+        assert_eq!(server.pulls().0, 1);
+        assert!(server.requests().iter().all(|asked| asked.path.starts_with("/git/api/v")));
+    }
+}
+
+#[tokio::test]
+async fn whoever_never_answers_is_given_up() {
+    let server = FakeForge::start(ForgeApi::Gitea, TOKEN).await.unwrap();
+    server.open_issue(1, "ada", "title", "text");
+    let issue = format!("{}/acme/widgets#1", server.host()).parse().unwrap();
+    let (soon, late) = (Duration::from_millis(50), Duration::from_mins(1));
+    for _ in 0..3 {
+        server.fail_next(ForgeFault::Silence);
+    }
+    let hasty = client(&server, ForgeKind::Gitea).with_limits(soon, late);
+    let error = hasty.fetch(&issue).await.unwrap_err();
+    assert!(error.to_string().contains("no answer") && error.retry().is_possible(), "{error}");
+    assert_eq!(server.requests().len(), 3);
+    // The call as a whole has its end, too.
+    server.fail_next(ForgeFault::Silence);
+    let short = client(&server, ForgeKind::Gitea).with_limits(late, soon);
+    let error = short.fetch(&issue).await.unwrap_err();
+    assert!(error.to_string().contains("longer") && error.retry().is_possible(), "{error}");
+    // What was written before the silence is found, and not written again.
+    server.fail_next_write(ForgeFault::Silence);
+    let patient = client(&server, ForgeKind::Gitea).with_limits(Duration::from_secs(2), late);
+    let address = patient.comment(&issue, "key", "words").await.unwrap();
+    assert_eq!(patient.comment(&issue, "key", "words").await.unwrap(), address);
+    assert_eq!(server.said(1).len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_only_a_number_says_so() {
+    let server = FakeForge::start(ForgeApi::GitLab, TOKEN).await.unwrap();
+    server.open_issue(1, "ada", "title", "text");
+    server.set_page(2);
+    for number in 0..3 {
+        server.say(1, "ada", &number.to_string());
+    }
+    let issue = format!("{}/acme/widgets#1", server.host()).parse().unwrap();
+    let document = r#"{"title":"t","state":"opened","author":null}"#;
+    let note = r#"[{"id":1,"body":"first page","author":null}]"#;
+    let next = vec![("x-next-page".to_owned(), "2".to_owned())];
+    server.fail_next(ForgeFault::Answer(200, Vec::new(), document.to_owned()));
+    server.fail_next(ForgeFault::Answer(200, next, note.to_owned()));
+    let found = client(&server, ForgeKind::GitLab).fetch(&issue).await.unwrap();
+    let said: Vec<&str> = found.comments.iter().map(|comment| comment.text.as_str()).collect();
+    assert_eq!(said, ["first page", "2"]);
 }
 
 #[tokio::test]
@@ -100,7 +189,11 @@ async fn each_way_in_which_a_forge_says_that_it_is_too_much_is_understood() {
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
     let reset = (now.as_second() + 120).to_string();
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let later = now + jiff::SignedDuration::from_secs(90);
+    let later =
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&later).unwrap();
     for (status, headers, seconds) in [
+        (429, vec![header("retry-after", &later), header("date", &date)], 90),
         (429, vec![header("retry-after", "30")], 30),
         (403, vec![header("retry-after", "60")], 60),
         (
@@ -128,31 +221,18 @@ async fn each_way_in_which_a_forge_says_that_it_is_too_much_is_understood() {
             other => panic!("{status} {headers:?}: {other:?}"),
         }
     }
-}
-
-/// A server whose certificate nobody has signed is not spoken to.
-#[tokio::test]
-async fn a_server_that_cannot_prove_who_it_is_gets_nothing() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let serving = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
-        let mut heard = Vec::new();
-        let (stream, _) = listener.accept().await.unwrap();
-        // It answers in the clear, as if TLS had never been asked for.
-        stream.readable().await.unwrap();
-        let mut buffer = [0; 4096];
-        if let Ok(read) = stream.try_read(&mut buffer) {
-            heard.extend_from_slice(&buffer[..read]);
-        }
-        let _ = stream.try_write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
-        heard
-    }));
-    let server = format!("https://localhost:{port}");
-    let client = ForgeClient::new(ForgeKind::Gitea, &server, Some(Token::new(TOKEN))).unwrap();
-    let client = client.with_pause(Duration::from_millis(1));
-    let pull = format!("localhost:{port}/acme/widgets!1").parse().unwrap();
-    assert!(client.pull_request(&pull).await.is_err());
-    let heard = serving.await.unwrap();
-    let has_token = heard.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes());
-    assert!(!heard.is_empty() && !has_token);
+    // GitHub may say it with words alone; other words are a refusal.
+    for (words, is_limit) in [
+        ("You have exceeded a secondary rate limit. Please wait a few minutes.", true),
+        ("API rate limit exceeded for user ID 7.", true),
+        ("Resource not accessible by personal access token", false),
+    ] {
+        let server = FakeForge::start(ForgeApi::GitHub, TOKEN).await.unwrap();
+        let body = format!(r#"{{"message":"{words}"}}"#);
+        server.fail_next(ForgeFault::Answer(403, Vec::new(), body));
+        let pull = format!("{}/acme/widgets/pull/1", server.url()).parse().unwrap();
+        let client = client(&server, ForgeKind::GitHub);
+        let error = client.pull_request(&pull).await.unwrap_err();
+        assert_eq!(matches!(error, ForgeError::Limited { .. }), is_limit, "{error}");
+    }
 }

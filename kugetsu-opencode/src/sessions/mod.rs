@@ -4,10 +4,12 @@ mod copy;
 mod digest;
 mod fork;
 mod import;
+mod other;
 
 pub(crate) use copy::Copied;
 pub(crate) use digest::digest;
 pub(crate) use import::import;
+pub use other::OtherDatabase;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -125,18 +125,29 @@ async fn it_is_told_who_wrote_something(f: &dyn ForgeFixture) {
     for name in ["cal", owner, "eve", "eve", "name with / and ?"] {
         forge.say(1, name, "words");
     }
-    let (tracker, _) = clients(f).await;
-    let found = fine(tracker.fetch(&issue(f, 1)).await);
-    assert_eq!(
-        (found.author.name.as_str(), found.author.association),
-        ("mel", Association::Member)
-    );
-    let authors: Vec<_> = found.comments.iter().map(|comment| &comment.author).collect();
-    // At GitLab both are developers of the project.
-    assert!(matches!(authors[0].association, Association::Member | Association::Collaborator));
-    assert_eq!(authors[1].association, Association::Owner);
-    for stranger in &authors[2..] {
-        assert_eq!(stranger.association, Association::Stranger, "{}", stranger.name);
+    // Our own account may be a member itself, or not.
+    for own in [Association::Stranger, Association::Member] {
+        forge.associate(FakeForge::ACCOUNT, own);
+        let before = forge.requests().len();
+        let (tracker, _) = clients(f).await;
+        let found = fine(tracker.fetch(&issue(f, 1)).await);
+        assert_eq!(
+            (found.author.name.as_str(), found.author.association),
+            ("mel", Association::Member)
+        );
+        let authors: Vec<_> = found.comments.iter().map(|comment| &comment.author).collect();
+        // At GitLab both are developers of the project.
+        assert!(matches!(authors[0].association, Association::Member | Association::Collaborator));
+        assert_eq!(authors[1].association, Association::Owner);
+        for stranger in &authors[2..] {
+            assert_eq!(stranger.association, Association::Stranger, "{}", stranger.name);
+        }
+        let mut paths: Vec<_> = forge.requests()[before..].iter().map(|r| r.path.clone()).collect();
+        paths.sort_unstable();
+        assert!(
+            paths.windows(2).all(|pair| pair[0] != pair[1]),
+            "nothing is asked twice: {paths:?}"
+        );
     }
 }
 
@@ -199,16 +210,9 @@ async fn a_comment_is_written_once(f: &dyn ForgeFixture) {
 }
 
 async fn a_comment_whose_answer_was_lost_is_written_once(f: &dyn ForgeFixture) {
-    let faults = [
-        ForgeFault::LoseAnswer,
-        ForgeFault::Cut(0),
-        ForgeFault::Cut(1),
-        ForgeFault::Cut(20),
-        ForgeFault::Cut(100),
-    ];
+    let cuts = (0..300).map(ForgeFault::Cut);
     let (tracker, _) = clients(f).await;
-    for (number, fault) in faults.into_iter().enumerate() {
-        let number = number as u64 + 1;
+    for (number, fault) in (1000..).zip(cuts.chain([ForgeFault::LoseAnswer])) {
         f.forge().open_issue(number, "ada", "title", "text");
         f.forge().fail_next_write(fault.clone());
         let address = fine(tracker.comment(&issue(f, number), "key", "words").await);
@@ -283,7 +287,7 @@ async fn a_pull_request_is_opened_once(f: &dyn ForgeFixture) {
 async fn a_pull_request_whose_answer_was_lost_is_opened_once(f: &dyn ForgeFixture) {
     let (_, forge) = clients(f).await;
     for (number, fault) in
-        [ForgeFault::LoseAnswer, ForgeFault::Cut(0), ForgeFault::Cut(40)].into_iter().enumerate()
+        (0..500).step_by(9).map(ForgeFault::Cut).chain([ForgeFault::LoseAnswer]).enumerate()
     {
         let wanted = Proposal::new(repository(f), format!("fix/{number}"), "Mend it");
         f.forge().fail_next_write(fault);
@@ -352,11 +356,19 @@ async fn no_token_goes_to_another_server(f: &dyn ForgeFixture) {
     f.forge().fail_next(ForgeFault::redirect(format!("{root}/issues")));
     assert!(tracker.fetch(&issue(f, 1)).await.is_err());
     // The next page of a list may stand anywhere, too. What is asked for first is the account.
-    let link = vec![("link".to_owned(), format!("<{root}/more>; rel=\"next\""))];
+    let own = format!("{}{}", f.forge().url(), f.forge().api().root());
+    let beside = format!("{}/another/program", f.forge().url());
+    let climbing = format!("{own}/../../another/program");
     let account = format!(r#"{{"login":"{0}","username":"{0}"}}"#, FakeForge::ACCOUNT);
-    f.forge().fail_next(ForgeFault::Answer(200, Vec::new(), account));
-    f.forge().fail_next(ForgeFault::Answer(200, link, "[]".to_owned()));
-    assert!(tracker.comment(&issue(f, 1), "key", "words").await.is_err());
+    for next in [format!("{root}/more"), beside, climbing] {
+        let link = vec![("link".to_owned(), format!("<{next}>; rel=\"next\""))];
+        let (tracker, _) = clients(f).await;
+        f.forge().fail_next(ForgeFault::Answer(200, Vec::new(), account.clone()));
+        f.forge().fail_next(ForgeFault::Answer(200, link, "[]".to_owned()));
+        assert!(tracker.comment(&issue(f, 1), "key", "words").await.is_err(), "{next}");
+    }
+    let strayed = f.forge().requests().iter().any(|request| request.path.contains("another"));
+    assert!(!strayed, "what is beside the API was asked");
     assert_eq!(elsewhere.requests(), [], "another server was asked");
     assert_eq!(f.forge().said(1), []);
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) document: Value,
-    /// The address of the next page.
+    /// The address of the next page, or that to which a redirection points.
     pub(super) next: Option<String>,
 }
 
@@ -16,6 +16,11 @@ impl Answer {
 
     pub(super) fn said(status: StatusCode, message: &str) -> Self {
         Self::new(status, json!({ "message": message }))
+    }
+
+    /// It is elsewhere.
+    pub(super) fn elsewhere(address: String) -> Self {
+        Self { next: Some(address), ..Self::new(StatusCode::FOUND, Value::Null) }
     }
 
     pub(super) fn not_found() -> Self {

@@ -14,6 +14,14 @@ pub(super) fn answer(stage: &Stage, method: &Method, below: &str, asked: &Value)
     match (get, parts.as_slice()) {
         (true, ["user"]) => Answer::new(StatusCode::OK, user(FakeForge::ACCOUNT)),
         (true, ["orgs", "acme", "members", name]) if stage.api == ForgeApi::Gitea => {
+            if stage.state().association(FakeForge::ACCOUNT) == Association::Member {
+                return is(stage, &decoded(name), Association::Member);
+            }
+            // To a stranger it points out who wants to be known, by what it takes for its address.
+            let root = "https://git.example.com/api/v1";
+            Answer::elsewhere(format!("{root}/orgs/acme/public_members/{name}"))
+        }
+        (true, ["orgs", "acme", "public_members", name]) if stage.api == ForgeApi::Gitea => {
             is(stage, &decoded(name), Association::Member)
         }
         (_, ["repos", "acme", "widgets", rest @ ..]) => {

@@ -37,7 +37,7 @@ impl ForgeApi {
     }
 }
 
-/// A forge on loopback with the one repository `acme/widgets`, whose default branch is `main`. Only
+/// A forge on loopback, also below the path `/git` as behind a proxy, with the one repository `acme/widgets`, whose default branch is `main`. Only
 /// who shows its token is let in. It is gone with the value.
 pub struct FakeForge {
     url: String,
@@ -53,6 +53,8 @@ pub enum ForgeFault {
     LoseAnswer,
     /// It does what was asked, and its answer ends after so many bytes.
     Cut(usize),
+    /// It does what was asked, and never answers.
+    Silence,
     /// It does nothing and answers so, with these headers and this body.
     Answer(u16, Vec<(String, String)>, String),
 }

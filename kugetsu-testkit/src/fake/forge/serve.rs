@@ -66,6 +66,7 @@ async fn respond(
     let answer = answer(stage, &head.method, &path, token, &asked);
     let text = answer.document.to_string();
     let body = match fault {
+        Some(ForgeFault::Silence) => std::future::pending().await,
         Some(ForgeFault::LoseAnswer) => {
             return Err(io::Error::other("the answer is lost"));
         }
@@ -74,9 +75,13 @@ async fn respond(
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
-    if let Some(link) = answer.next.and_then(|next| format!("<{next}>; rel=\"next\"").parse().ok())
-    {
-        response.headers_mut().insert("link", link);
+    let (name, value) = match answer.next {
+        Some(next) if answer.status.is_redirection() => ("location", next),
+        Some(next) => ("link", format!("<{next}>; rel=\"next\"")),
+        None => return Ok(response),
+    };
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(name, value);
     }
     Ok(response)
 }
@@ -88,12 +93,18 @@ fn answer(
     token: Option<bool>,
     asked: &Value,
 ) -> Answer {
+    let path = path.strip_prefix("/git").unwrap_or(path);
     let Some(below) = path.strip_prefix(stage.api.root()) else { return Answer::not_found() };
     if let Some(answer) = version(stage.api, below, token) {
         return answer;
     }
     if token != Some(true) {
-        return Answer::said(StatusCode::UNAUTHORIZED, "Bad credentials");
+        let words = match stage.api {
+            ForgeApi::GitHub => "Bad credentials",
+            ForgeApi::Gitea => "invalid username, password or token",
+            ForgeApi::GitLab => "401 Unauthorized",
+        };
+        return Answer::said(StatusCode::UNAUTHORIZED, words);
     }
     match stage.api {
         ForgeApi::GitHub | ForgeApi::Gitea => hub::answer(stage, method, below, asked),

@@ -11,6 +11,8 @@ fn the_address_of_a_pull_request_names_it() {
         ("https://git.example:8443/a/b/pulls/12/", "git.example:8443/a/b!12"),
         ("https://gitlab.com/group/sub/tool/-/merge_requests/3", "gitlab.com/group/sub/tool!3"),
         ("github.com/acme/widgets!7", "github.com/acme/widgets!7"),
+        ("https://github.com/acme/pull/pull/7", "github.com/acme/pull!7"),
+        ("https://github.com/pulls/pull/pull/7/commits", "github.com/pulls/pull!7"),
     ] {
         let pull: PullRef = text.parse().unwrap();
         assert_eq!(pull.to_string(), shown);

@@ -32,6 +32,7 @@ mod env_files;
 mod errors;
 mod forges;
 mod here;
+mod panics;
 mod paths;
 mod place;
 mod references;

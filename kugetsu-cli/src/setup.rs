@@ -26,6 +26,7 @@ use crate::caller::{self, Caller};
 use crate::env_files::{self, Variables};
 use crate::errors::{CliError, Kind};
 use crate::here;
+use crate::panics;
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
 use crate::repositories;
@@ -153,13 +154,16 @@ impl Setup {
         Ok(&self.place()?.settings)
     }
 
-    /// Has the screen mask the secrets that are known. Wrong settings and files are told by whoever
+    /// Has the screen, and panics, mask the secrets that are known. Wrong settings and files are told by whoever
     /// needs them.
     pub(crate) fn hide_secrets(&self) {
         let Ok(paths) = self.paths() else { return };
         let named = || self.settings().map(Settings::sink_variables).into_iter().flatten();
         if let Ok(mask) = env_files::mask(paths, &self.around.variables, named()) {
             self.screen.hide(mask);
+        }
+        if self.around.is_of_process {
+            panics::mask(&self.screen);
         }
     }
 

@@ -10,7 +10,7 @@ pub(crate) mod time;
 use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kugetsu_queue::Mask;
 use serde::Serialize;
@@ -23,7 +23,7 @@ use crate::surroundings::{Surroundings, Terminals};
 /// The streams. The answer goes to the output, and everything else to the error stream.
 pub(crate) struct Screen {
     /// What is hidden in all that is said, once it is known.
-    mask: OnceLock<Mask>,
+    mask: OnceLock<Arc<Mask>>,
     input: Mutex<Box<dyn BufRead + Send>>,
     output: Mutex<Box<dyn Write + Send>>,
     error: Mutex<Box<dyn Write + Send>>,
@@ -81,7 +81,12 @@ impl Screen {
 
     /// Hides these secrets in all that is said from now on.
     pub(crate) fn hide(&self, mask: Mask) {
-        let _ = self.mask.set(mask);
+        let _ = self.mask.set(Arc::new(mask));
+    }
+
+    /// What is hidden in all that is said.
+    pub(crate) fn mask(&self) -> Arc<Mask> {
+        self.mask.get().cloned().unwrap_or_default()
     }
 
     /// The text without secrets, before it is cut to a glimpse.

@@ -134,7 +134,7 @@ impl Listener {
             Command::Status => self.status().await.map_err(|error| error.to_string())?,
             Command::Queue => {
                 let open = self.open().await.map_err(|error| error.to_string())?;
-                words::queue(&open)
+                words::queue(&open, self.engine.mask())
             }
             Command::Delegate(text) | Command::Plain(text) => {
                 let text = text.replace('\0', "");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kugetsu_core::{Status, Task, TaskId};
-use kugetsu_queue::Hold;
+use kugetsu_queue::{Hold, Mask};
 
 use crate::screen::escape;
 
@@ -31,14 +31,14 @@ pub(super) fn status(open: &[Task], holds: &[Hold]) -> String {
     listed(head, &at_work, |task| format!("{}, attempt {}", task.lane(), task.last_attempt()))
 }
 
-pub(super) fn queue(open: &[Task]) -> String {
+pub(super) fn queue(open: &[Task], mask: &Mask) -> String {
     let waiting: Vec<_> = open.iter().filter(|task| task.status() == Status::Pending).collect();
     let count = match waiting.len() {
         0 => "Nothing waits.".to_owned(),
         count => format!("{count} waiting:"),
     };
     listed(count, &waiting, |task| {
-        let message = escape::cut(&escape::line(task.request.message()), GLIMPSE);
+        let message = escape::cut(&escape::line(&mask.text(task.request.message())), GLIMPSE);
         format!("{}: {message}", task.lane())
     })
 }
@@ -70,11 +70,14 @@ mod tests {
 
     #[test]
     fn what_waits_is_listed_in_a_message_that_fits() {
-        assert_eq!(queue(&[]), "Nothing waits.");
+        assert_eq!(queue(&[], &Mask::default()), "Nothing waits.");
         let one = "1 waiting:\n• git.example/a/b#1: Mend the <U+001B>[31mcrash.";
-        assert_eq!(queue(&[task(1)]), one);
+        assert_eq!(queue(&[task(1)], &Mask::default()), one);
+        // It is masked before it is cut.
+        let shown = queue(&[task(1)], &Mask::new(["Mend\nthe"]));
+        assert!(shown.contains(": ***MASKED*** <U+001B>[31mcrash."), "{shown}");
         let many: Vec<Task> = (1..=1000).map(task).collect();
-        let text = queue(&many);
+        let text = queue(&many, &Mask::default());
         assert!(text.starts_with("1000 waiting:\n• git.example/a/b#1: "), "{text}");
         assert!(text.ends_with("\nand 980 more"), "{text}");
         assert!(text.len() < 4000, "{}", text.len());

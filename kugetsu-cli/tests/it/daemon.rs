@@ -56,13 +56,13 @@ impl Daemon {
         daemon
     }
 
-    fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let pid = i32::try_from(self.0.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
     }
 
     /// How it ended and what it said.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         (self.0.wait().unwrap().code(), said)

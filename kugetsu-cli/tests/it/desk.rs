@@ -80,6 +80,19 @@ impl Desk {
 
     /// Runs the command with something to read.
     pub(crate) fn run_with(&self, words: &[&str], input: &[u8], terminals: Terminals) -> Ran {
+        let agent = self.agent.clone();
+        let runner = CliRunner::default().with_agent("fake", move |_| Ok(Arc::new(agent.clone())));
+        self.run_by(runner, words, input, terminals)
+    }
+
+    /// The same with other backends. The agent is still called `fake`.
+    pub(crate) fn run_by(
+        &self,
+        runner: CliRunner,
+        words: &[&str],
+        input: &[u8],
+        terminals: Terminals,
+    ) -> Ran {
         let (out, err) = (Paper::default(), Paper::default());
         let mut around = Surroundings::new(self.path(&self.place), out.clone(), err.clone())
             .with_variable("PATH", std::env::var_os("PATH").unwrap())
@@ -93,8 +106,6 @@ impl Desk {
         for (name, value) in &self.variables {
             around = around.with_variable(name, value);
         }
-        let agent = self.agent.clone();
-        let runner = CliRunner::default().with_agent("fake", move |_| Ok(Arc::new(agent.clone())));
         let code = runner.run_in(around, std::iter::once(&"kugetsu").chain(words));
         Ran { line: words.join(" "), out: out.text(), err: err.text(), code }
     }

@@ -160,6 +160,11 @@ impl Engine {
         self
     }
 
+    /// What is masked.
+    pub fn mask(&self) -> &Mask {
+        &self.line.mask
+    }
+
     /// Writes a log of each attempt here; none unless set.
     pub fn with_logs(mut self, logs: Logs) -> Self {
         self.line.logs = Some(logs);

@@ -244,7 +244,7 @@ impl Line {
                 let spec = WorktreeSpec::new(issue.clone()).with_base(self.base_branch.clone());
                 let (worktree, mut session) = unless(stop, async {
                     let worktree = self.worktrees.prepare(&spec).await.at(Stage::Worktree)?;
-                    self.tell(task, vec![ready(&worktree)]).await;
+                    self.tell(task, vec![self.ready(&worktree)]).await;
                     let session = self.dev_session(issue, &worktree).await?;
                     Ok((worktree, session))
                 })
@@ -321,11 +321,20 @@ impl Line {
         if role == Role::Pm { &self.pm_agent } else { &self.agent }
     }
 
+    fn ready(&self, worktree: &Worktree) -> Happening {
+        Happening::WorktreeReady {
+            branch: self.mask.text(&worktree.branch).into_owned(),
+            path: shown(&worktree.path),
+            created: worktree.created,
+        }
+    }
+
     /// What came of the turn, by the evidence in the worktree.
     async fn report(&self, issue: &kugetsu_core::IssueRef, turn: &Turn) -> Result<Report, Halt> {
         let mut report = turn.report();
         if let Some(status) = self.worktrees.inspect(issue).await.at(Stage::Run)? {
-            report.branch = status.worktree.branch;
+            // An agent may have named a branch after what it knows.
+            report.branch = self.mask.text(&status.worktree.branch).into_owned();
             report.head = status.head;
             report.commits = status.ahead;
             report.uncommitted = status.dirty;
@@ -359,14 +368,6 @@ async fn unless<T>(
 
 fn taken(slot: &Slot) -> Happening {
     Happening::SlotTaken { class: slot.key().to_string(), index: slot.index() }
-}
-
-fn ready(worktree: &Worktree) -> Happening {
-    Happening::WorktreeReady {
-        branch: worktree.branch.clone(),
-        path: shown(&worktree.path),
-        created: worktree.created,
-    }
 }
 
 fn session_ready(session: &AgentSessionId, how: &str) -> Happening {

@@ -1,11 +1,13 @@
 //! The board: all that is shown, and what a key does to it. It reads nothing and writes nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
     Event, Happening, Moment, SlotHolder, SlotKey, Status, Task, TaskId, Timestamp, Usage,
 };
+use kugetsu_queue::Mask;
 use kugetsu_queue::hold::{Hold, HoldKind};
 
 use super::entry::{Entry, Standing, Told};
@@ -32,6 +34,8 @@ pub(super) struct Board {
     selected: Option<TaskId>,
     /// How many settled tasks are shown.
     settled: usize,
+    /// What is hidden in messages.
+    mask: Arc<Mask>,
     /// The log that is open.
     pub(super) log: Option<Log>,
     /// What lies above all else.
@@ -94,6 +98,7 @@ impl Board {
             told: HashMap::new(),
             selected: None,
             settled: SETTLED,
+            mask: Arc::default(),
             log: None,
             over: None,
             said: None,
@@ -107,20 +112,26 @@ impl Board {
         self
     }
 
+    /// Hides these secrets in what people have written.
+    pub(super) fn with_mask(mut self, mask: Arc<Mask>) -> Self {
+        self.mask = mask;
+        self
+    }
+
     /// Begins anew: these are all tasks that there are, and what was told of late.
     pub(super) fn fill(&mut self, tasks: &[Task], recent: &[Event]) {
         self.told.clear();
         for event in recent {
             self.hear(event);
         }
-        self.entries = tasks.iter().map(|task| (task.id, Entry::of(task))).collect();
+        self.entries = tasks.iter().map(|task| (task.id, Entry::of(task, &self.mask))).collect();
         self.told.retain(|id, _| self.entries.get(id).is_some_and(Entry::runs));
     }
 
     /// The task is now this, or is forgotten.
     pub(super) fn put(&mut self, id: TaskId, task: Option<&Task>) {
         match task {
-            Some(task) => drop(self.entries.insert(id, Entry::of(task))),
+            Some(task) => drop(self.entries.insert(id, Entry::of(task, &self.mask))),
             None => drop(self.entries.remove(&id)),
         }
         if !self.entries.get(&id).is_some_and(Entry::runs) {

@@ -6,6 +6,7 @@ use kugetsu_core::{
     AgentEvent, Attempt, AttemptEnd, Due, Event, Happening, Outcome, Status, Task, TaskId,
     TaskState, Timestamp, Usage,
 };
+use kugetsu_queue::Mask;
 
 use crate::screen::escape;
 use crate::screen::teller::Teller;
@@ -40,7 +41,7 @@ pub(super) enum Standing {
 }
 
 impl Entry {
-    pub(super) fn of(task: &Task) -> Self {
+    pub(super) fn of(task: &Task, mask: &Mask) -> Self {
         let glimpse = |text: &str| {
             let short: String = text.chars().take(GLIMPSE).collect();
             escape::line(short.trim())
@@ -78,7 +79,7 @@ impl Entry {
         Self {
             id: task.id,
             lane: escape::line(&task.lane()),
-            message: glimpse(task.request.message()),
+            message: glimpse(&mask.text(task.request.message())),
             priority: task.priority.0,
             created: task.created,
             standing,

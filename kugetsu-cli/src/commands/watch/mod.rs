@@ -45,7 +45,7 @@ pub(super) async fn watch(args: Watch, setup: &Setup) -> Result<(), CliError> {
     let source = Source::open(setup).await?;
     let place = screen.path(setup.paths()?.root());
     let server = setup.settings()?.default_server().unwrap_or("github.com");
-    let mut board = Board::new(place, server, source.now());
+    let mut board = Board::new(place, server, source.now()).with_mask(screen.mask());
     let look = Look { colour: screen.paints_output(), unicode: is_utf8(around), still: args.once };
     if !args.once {
         return live::live(&source, &mut board, look).await;

@@ -16,3 +16,4 @@ mod mcp;
 mod pm;
 mod store;
 mod telegram;
+mod values;

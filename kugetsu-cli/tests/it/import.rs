@@ -13,7 +13,7 @@ use crate::desk::{Desk, ISSUE, desk, initialised};
 
 const STEM: &str = "example.com-acme-widgets-7";
 
-/// Everything in a directory: what it is, what is in it, and when it was changed.
+/// Everything in a directory: what is in it, when it was changed, and its mode.
 pub(crate) fn fingerprint(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64, u32)> {
     let mut found = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
@@ -24,8 +24,11 @@ pub(crate) fn fingerprint(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, 
             Vec::new()
         } else if about.is_symlink() {
             fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
-        } else {
+        } else if about.is_file() {
             fs::read(&path).unwrap()
+        } else {
+            // A pipe would never end.
+            Vec::new()
         };
         found.insert(path, (content, about.mtime(), about.mtime_nsec(), about.mode()));
     }
@@ -408,42 +411,165 @@ fn other_fixtures() -> Vec<Fixture> {
         |name, path, text, told: Told| fixture(name, [(path, text), ("index.json", "{}")], [told]);
     let skipped = |why| ("skipped", "task", TASK, why);
     vec![
-        task("for an issue", r#"{"issue_ref":"example.com/a/b#1","message":"m","state":"notified"}"#, ("imported", "task", "q_1", "for example.com/a/b#1")),
-        task("for nobody", r#"{"issue_ref":null,"message":"m","state":"pending","created":1774872000}"#, ("imported", "task", "q_1", "for the PM")),
+        task(
+            "for an issue",
+            r#"{"issue_ref":"example.com/a/b#1","message":"m","state":"notified"}"#,
+            ("imported", "task", "q_1", "for example.com/a/b#1"),
+        ),
+        task(
+            "for nobody",
+            r#"{"issue_ref":null,"message":"m","state":"pending","created":1774872000}"#,
+            ("imported", "task", "q_1", "for the PM"),
+        ),
         task("no state", r#"{"msg":"m"}"#, ("imported", "task", "q_1", "for the PM")),
-        task("completed", r#"{"message":"m","state":"completed"}"#, skipped("it is over (completed)")),
+        task(
+            "completed",
+            r#"{"message":"m","state":"completed"}"#,
+            skipped("it is over (completed)"),
+        ),
         task("failed", r#"{"message":"m","status":"error"}"#, skipped("it is over (error)")),
         task("a strange state", r#"{"message":"m","state":"\u001b[2J"}"#, skipped("is not known")),
         task("no message", r#"{"message":"  ","state":"pending"}"#, skipped("it has no message")),
         task("a message of a wrong type", r#"{"message":[1]}"#, skipped("it has no message")),
-        task("a bad issue", r#"{"message":"m","issue_ref":"#14"}"#, skipped("no reference to an issue")),
+        task(
+            "a bad issue",
+            r##"{"message":"m","issue_ref":"#14"}"##,
+            skipped("no reference to an issue"),
+        ),
         task("empty", "", skipped("it is empty")),
         task("cut short", r#"{"message":"m"#, skipped("it is no JSON")),
         task("a list", "[]", skipped("it is no JSON object")),
-        fixture("asked for twice", [(TASK, r#"{"message":"m"}"#), ("queue/items/q_2.json", r#"{"message":"m"}"#)], [("skipped", "task", "q_2", "the same as q_1")]),
-        fixture("no task file", [("queue/items/q_1.json.tmp", "{}")], [("skipped", "task", "q_1.json.tmp", "no task file")]),
-        notice("a list", r#"[{"type":"task_error","message":"m"},{"type":"task_queued","message":"n"}]"#, ("imported", "notices", NOTICES, "2 notices")),
-        notice("lines", "{\"type\":\"task_error\",\"message\":\"m\"}\r\n{\"kind\":\"blocked\",\"text\":\"n\"}\r\n", ("imported", "notices", NOTICES, "2 notices")),
-        notice("an object", r#"{"notifications":[{"type":"task_complete","message":"m"}]}"#, ("imported", "notices", NOTICES, "1 notice")),
-        notice("a strange type", r#"[{"type":"party","message":"m"}]"#, ("skipped", "notice", "number 1", "\"party\" is not known")),
-        notice("cut short", "[{\"type\":\"task_error\",\"message\":\"m\"}", ("skipped", "notices", NOTICES, "no JSON")),
-        notice("lines, cut short", "{\"type\":\"task_error\",\"message\":\"m\"}\n{\"ty", ("imported", "notices", NOTICES, "1 notice")),
+        fixture(
+            "asked for twice",
+            [(TASK, r#"{"message":"m"}"#), ("queue/items/q_2.json", r#"{"message":"m"}"#)],
+            [("skipped", "task", "q_2", "the same as q_1")],
+        ),
+        fixture(
+            "no task file",
+            [("queue/items/q_1.json.tmp", "{}")],
+            [("skipped", "task", "q_1.json.tmp", "no task file")],
+        ),
+        notice(
+            "a list",
+            r#"[{"type":"task_error","message":"m"},{"type":"task_queued","message":"n"}]"#,
+            ("imported", "notices", NOTICES, "2 notices"),
+        ),
+        notice(
+            "lines",
+            "{\"type\":\"task_error\",\"message\":\"m\"}\r\n{\"kind\":\"blocked\",\"text\":\"n\"}\r\n",
+            ("imported", "notices", NOTICES, "2 notices"),
+        ),
+        notice(
+            "an object",
+            r#"{"notifications":[{"type":"task_complete","message":"m"}]}"#,
+            ("imported", "notices", NOTICES, "1 notice"),
+        ),
+        notice(
+            "a strange type",
+            r#"[{"type":"party","message":"m"}]"#,
+            ("skipped", "notice", "number 1", "\"party\" is not known"),
+        ),
+        notice(
+            "cut short",
+            "[{\"type\":\"task_error\",\"message\":\"m\"}",
+            ("skipped", "notices", NOTICES, "no JSON"),
+        ),
+        notice(
+            "lines, cut short",
+            "{\"type\":\"task_error\",\"message\":\"m\"}\n{\"ty",
+            ("imported", "notices", NOTICES, "1 notice"),
+        ),
         notice("empty", "", ("skipped", "notices", NOTICES, "it is empty")),
-        beside("variables", "env/default.env", "export A_TOKEN=\"x\"\r\n", ("imported", "env file", "env/default.env", "")),
-        beside("no variables", "env/pm-agent.env", "# a\n", ("skipped", "env file", "pm-agent", "no variables")),
-        beside("a name that hides", "env/.x.env", "A=1\n", ("skipped", "env file", "env/.x.env", "no env file")),
-        beside("a name with a space", "env/my agent.env", "A=1\n", ("skipped", "env file", "my agent", "no env file")),
-        beside("an env file of nothing", "env/default.env", "", ("skipped", "env file", "default", "it is empty")),
-        beside("settings", "config", "# a\nexport MAX_CONCURRENT_AGENTS=\"4\"\r\n", ("imported", "settings", "config", "1 of them")),
-        beside("an unknown setting", "config", "\nMAX_AGENTS=4\n", ("skipped", "setting", "config:2", "no setting \"MAX_AGENTS\"")),
-        beside("a command", "config", "TASK_TIMEOUT_HOURS=$(rm -rf x)\n", ("skipped", "setting", "config:1", "not executed")),
-        beside("a wrong value", "config", "MAX_CONCURRENT_AGENTS=many\n", ("skipped", "setting", "config:1", "MAX_CONCURRENT_AGENTS")),
-        beside("a repository", "repos.json", r#"{"example.com/a/b":"git@example.com:a/b.git"}"#, ("imported", "repository", "example.com/a/b", "")),
-        beside("a repository's record", "repos.json", r#"{"example.com/a/b":{"url":"https://example.com/a/b"}}"#, ("imported", "repository", "example.com/a/b", "")),
-        beside("a password", "repos.json", r#"{"example.com/a/b":"https://me:hunter22@example.com/a/b"}"#, ("skipped", "repository", "example.com/a/b", "password")),
-        beside("a program", "repos.json", r#"{"example.com/a/b":"ext::sh -c x"}"#, ("skipped", "repository", "example.com/a/b", "no address")),
-        beside("an option", "repos.json", r#"{"example.com/a/b":"--upload-pack=x"}"#, ("skipped", "repository", "example.com/a/b", "like an option")),
-        beside("no list", "repos.json", "[]", ("skipped", "repositories", "repos.json", "no JSON object")),
+        beside(
+            "variables",
+            "env/default.env",
+            "export A_TOKEN=\"x\"\r\n",
+            ("imported", "env file", "env/default.env", ""),
+        ),
+        beside(
+            "no variables",
+            "env/pm-agent.env",
+            "# a\n",
+            ("skipped", "env file", "pm-agent", "no variables"),
+        ),
+        beside(
+            "a name that hides",
+            "env/.x.env",
+            "A=1\n",
+            ("skipped", "env file", "env/.x.env", "no env file"),
+        ),
+        beside(
+            "a name with a space",
+            "env/my agent.env",
+            "A=1\n",
+            ("skipped", "env file", "my agent", "no env file"),
+        ),
+        beside(
+            "an env file of nothing",
+            "env/default.env",
+            "",
+            ("skipped", "env file", "default", "it is empty"),
+        ),
+        beside(
+            "settings",
+            "config",
+            "# a\nexport MAX_CONCURRENT_AGENTS=\"4\"\r\n",
+            ("imported", "settings", "config", "1 of them"),
+        ),
+        beside(
+            "an unknown setting",
+            "config",
+            "\nMAX_AGENTS=4\n",
+            ("skipped", "setting", "config:2", "no setting \"MAX_AGENTS\""),
+        ),
+        beside(
+            "a command",
+            "config",
+            "TASK_TIMEOUT_HOURS=$(rm -rf x)\n",
+            ("skipped", "setting", "config:1", "not executed"),
+        ),
+        beside(
+            "a wrong value",
+            "config",
+            "MAX_CONCURRENT_AGENTS=many\n",
+            ("skipped", "setting", "config:1", "MAX_CONCURRENT_AGENTS"),
+        ),
+        beside(
+            "a repository",
+            "repos.json",
+            r#"{"example.com/a/b":"git@example.com:a/b.git"}"#,
+            ("imported", "repository", "example.com/a/b", ""),
+        ),
+        beside(
+            "a repository's record",
+            "repos.json",
+            r#"{"example.com/a/b":{"url":"https://example.com/a/b"}}"#,
+            ("imported", "repository", "example.com/a/b", ""),
+        ),
+        beside(
+            "a password",
+            "repos.json",
+            r#"{"example.com/a/b":"https://me:hunter22@example.com/a/b"}"#,
+            ("skipped", "repository", "example.com/a/b", "password"),
+        ),
+        beside(
+            "a program",
+            "repos.json",
+            r#"{"example.com/a/b":"ext::sh -c x"}"#,
+            ("skipped", "repository", "example.com/a/b", "no address"),
+        ),
+        beside(
+            "an option",
+            "repos.json",
+            r#"{"example.com/a/b":"--upload-pack=x"}"#,
+            ("skipped", "repository", "example.com/a/b", "like an option"),
+        ),
+        beside(
+            "no list",
+            "repos.json",
+            "[]",
+            ("skipped", "repositories", "repos.json", "no JSON object"),
+        ),
     ]
 }
 

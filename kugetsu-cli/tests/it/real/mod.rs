@@ -6,6 +6,7 @@ mod death;
 mod faults;
 mod hostile;
 mod house;
+mod import;
 mod job;
 mod limit;
 mod logs;

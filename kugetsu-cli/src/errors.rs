@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use kugetsu_core::{
-    AgentError, Failure, InvalidIssueRef, QueueError, Retry, SessionError, SlotError, SlotHolder,
-    StoreError, WorktreeError,
+    AgentError, Failure, ForgeError, InvalidIssueRef, QueueError, Retry, SessionError, SlotError,
+    SlotHolder, StoreError, WorktreeError,
 };
 use kugetsu_queue::StartError;
 use serde_json::json;
@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     InUse,
     Usage,
     Missing,
+    Damaged,
     Temporary,
     Config,
     Interrupted,
@@ -34,6 +35,7 @@ impl Kind {
             Self::NoSlot | Self::InUse => exit::NO_SLOT,
             Self::Usage => exit::USAGE,
             Self::Missing => exit::MISSING,
+            Self::Damaged => exit::DAMAGED,
             Self::Temporary => exit::TEMPORARY,
             Self::Config => exit::CONFIG,
             Self::Interrupted => exit::INTERRUPTED,
@@ -47,6 +49,7 @@ impl Kind {
             Self::InUse => "in_use",
             Self::Usage => "usage",
             Self::Missing => "missing",
+            Self::Damaged => "damaged",
             Self::Temporary => "temporary",
             Self::Config => "config",
             Self::Interrupted => "interrupted",
@@ -100,6 +103,21 @@ impl CliError {
         self
     }
 
+    /// The same with something else that could be done about it.
+    pub(crate) fn or_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(match self.hint {
+            Some(first) => format!("{first}; or {hint}"),
+            None => hint.to_owned(),
+        });
+        self
+    }
+
+    /// The same, told as the reason for something larger.
+    pub(crate) fn within(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// `action` failed with `error`, such as `read /etc/kugetsu`.
     pub(crate) fn io(action: impl fmt::Display, error: &io::Error) -> Self {
         let kind = match error.kind() {
@@ -117,6 +135,11 @@ impl CliError {
     /// What went wrong, for where there is one line for it.
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     fn caused_by(mut self, error: &dyn Error) -> Self {
@@ -172,12 +195,20 @@ impl From<InvalidIssueRef> for CliError {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
-        Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error)
+        match error {
+            StoreError::Damaged { .. } => damaged(&error),
+            _ => Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error),
+        }
     }
 }
 
 impl From<SessionError> for CliError {
     fn from(error: SessionError) -> Self {
+        if let SessionError::Backend { source, .. } = &error
+            && let Some(below @ StoreError::Damaged { .. }) = source.downcast_ref::<StoreError>()
+        {
+            return damaged(below);
+        }
         Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error)
     }
 }
@@ -237,6 +268,23 @@ impl From<WorktreeError> for CliError {
     }
 }
 
+impl From<ForgeError> for CliError {
+    fn from(error: ForgeError) -> Self {
+        let kind = match &error {
+            // A token that is missing or may not do this is mended in the settings.
+            ForgeError::Denied { .. } => Kind::Config,
+            other => Kind::of(other.retry()),
+        };
+        let told = Self::new(kind, error.to_string()).caused_by(&error);
+        match error {
+            ForgeError::Denied { .. } | ForgeError::NotFound { .. } => {
+                told.hint("`kugetsu server list` shows which variable holds the token for a server")
+            }
+            _ => told,
+        }
+    }
+}
+
 impl From<StartError> for CliError {
     fn from(error: StartError) -> Self {
         let message = error.to_string();
@@ -265,6 +313,13 @@ impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
         Self::new(Kind::of(failure.retry), failure.reason)
     }
+}
+
+/// What is stored is damaged: there is a command for that.
+fn damaged(error: &StoreError) -> CliError {
+    CliError::new(Kind::Damaged, error.to_string())
+        .caused_by(error)
+        .hint("run `kugetsu doctor`, which says what is wrong and mends what can be mended")
 }
 
 fn listed(holders: &[SlotHolder]) -> String {

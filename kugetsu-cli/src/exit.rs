@@ -8,6 +8,8 @@ pub const FAILED: u8 = 1;
 pub const NO_SLOT: u8 = 2;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
+/// What is stored is damaged: `kugetsu doctor` says what is wrong.
+pub const DAMAGED: u8 = 65;
 /// A program or service that is needed is missing.
 pub const MISSING: u8 = 69;
 /// A fault that passes: a locked store, a server that is down.
@@ -26,6 +28,7 @@ pub const ALL: &[(u8, &str)] = &[
         USAGE,
         "the command line is wrong, or a confirmation is needed and nobody is there to give it",
     ),
+    (DAMAGED, "what is stored is damaged or gone: `kugetsu doctor` says what is wrong"),
     (MISSING, "a program or service that is needed is missing"),
     (TEMPORARY, "a fault that passes, such as a busy store or a provider at its limit"),
     (CONFIG, "the settings are wrong, or kugetsu is not initialised"),

@@ -1,9 +1,11 @@
 //! Where everything is.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::errors::CliError;
 use crate::surroundings::Surroundings;
@@ -64,6 +66,11 @@ impl Paths {
         self.root.join("repos.json")
     }
 
+    /// The git servers.
+    pub(crate) fn servers(&self) -> PathBuf {
+        self.root.join("servers.json")
+    }
+
     pub(crate) fn slots(&self) -> PathBuf {
         self.root.join("slots")
     }
@@ -108,9 +115,9 @@ impl Paths {
         self.env().is_dir()
     }
 
-    /// Makes the directories, open to their owner only.
-    pub(crate) fn make(&self) -> Result<(), CliError> {
-        let all = [
+    /// All directories that `init` makes, each after the one that it is in.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        vec![
             self.root.clone(),
             self.env(),
             self.home(),
@@ -120,8 +127,27 @@ impl Paths {
             self.queue(),
             self.root.join("state"),
             self.logs(),
-        ];
-        for directory in all {
+        ]
+    }
+
+    /// Whether there is something that is only made with a store: worktrees, logs of attempts, or an
+    /// agent's own store.
+    pub(crate) fn has_remains(&self) -> bool {
+        let holds_any = |directory: &Path| {
+            std::fs::read_dir(directory).is_ok_and(|entries| {
+                entries
+                    .flatten()
+                    .any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+            })
+        };
+        holds_any(&self.worktrees())
+            || holds_any(&self.logs())
+            || self.state("opencode").join("opencode.db").exists()
+    }
+
+    /// Makes the directories, open to their owner only.
+    pub(crate) fn make(&self) -> Result<(), CliError> {
+        for directory in self.directories() {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
                 CliError::io(format_args!("make the directory {}", directory.display()), &error)
             })?;
@@ -141,6 +167,14 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(told(error)),
     }
+}
+
+/// Waits until nobody else changes the file. It is held while the lock is open.
+pub(crate) fn lock_beside(path: &Path) -> io::Result<File> {
+    let lock = path.with_extension("lock");
+    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock)?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock)
 }
 
 /// Replaces a file as a whole, so that a crash leaves the old one or the new one.

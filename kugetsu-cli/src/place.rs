@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kugetsu_core::{MemoStore, SessionStore, TaskStore};
-use kugetsu_queue::Inbox;
+use kugetsu_queue::{Inbox, Records};
 
 use crate::paths::Paths;
 use crate::settings::Settings;
@@ -61,6 +61,8 @@ pub struct Stores {
     pub memos: Arc<dyn MemoStore>,
     /// Where notices are kept until they are read; `None` if the store has no such place.
     pub inbox: Option<Arc<dyn Inbox>>,
+    /// Who knows how many records cannot be read; `None` if the store has none.
+    pub records: Option<Arc<dyn Records>>,
 }
 
 impl Stores {
@@ -71,7 +73,14 @@ impl Stores {
             sessions: Arc::new(store.clone()),
             memos: Arc::new(store),
             inbox: None,
+            records: None,
         }
+    }
+
+    /// Counts records that cannot be read here.
+    pub fn with_records(mut self, records: impl Records) -> Self {
+        self.records = Some(Arc::new(records));
+        self
     }
 
     /// Keeps notices here.

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
-    AgentRunner, IssueRef, RepoRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue,
-    WorkerId, WorktreeProvider,
+    AgentRunner, IssueRef, Role, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
+    WorktreeProvider,
 };
-use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap};
+use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -23,10 +23,12 @@ use tokio::sync::OnceCell;
 
 use crate::args::{Color, Global};
 use crate::caller::{self, Caller};
-use crate::env_files;
+use crate::env_files::{self, Variables};
 use crate::errors::{CliError, Kind};
+use crate::here;
 use crate::paths::Paths;
 use crate::place::{Place, Stores};
+use crate::repositories;
 use crate::runner::Registry;
 use crate::screen::Screen;
 use crate::settings::Settings;
@@ -125,6 +127,19 @@ impl Setup {
         Ok(self.place.get_or_init(|| Place { paths, settings, variables }))
     }
 
+    /// Has settings that make no sense be left out, for a command that works all the same, and
+    /// returns what is wrong with them.
+    pub(crate) fn make_do(&self) -> Vec<CliError> {
+        let paths = match self.paths() {
+            Ok(paths) => paths.clone(),
+            Err(error) => return vec![error],
+        };
+        let (settings, mistakes) = Settings::survey(&paths, &self.around, &self.global.config);
+        let variables = Arc::new(self.around.variables.clone());
+        self.place.get_or_init(|| Place { paths, settings, variables });
+        mistakes
+    }
+
     /// Where everything is, which needs no setting: what is stopped is stopped with wrong ones, too.
     pub(crate) fn paths(&self) -> Result<&Paths, CliError> {
         if let Some(paths) = self.paths.get() {
@@ -138,8 +153,21 @@ impl Setup {
         Ok(&self.place()?.settings)
     }
 
+    /// Has the screen mask the secrets that are known. Wrong settings and files are told by whoever
+    /// needs them.
+    pub(crate) fn hide_secrets(&self) {
+        let Ok(paths) = self.paths() else { return };
+        let named = || self.settings().map(Settings::sink_variables).into_iter().flatten();
+        if let Ok(mask) = env_files::mask(paths, &self.around.variables, named()) {
+            self.screen.hide(mask);
+        }
+    }
+
     /// The issue that a person means.
     pub(crate) fn issue(&self, text: &str) -> Result<IssueRef, CliError> {
+        if let Some(issue) = here::issue(self, text)? {
+            return Ok(issue);
+        }
         Ok(IssueRef::parse(text, self.settings()?.default_server())?)
     }
 
@@ -153,13 +181,18 @@ impl Setup {
         !self.by_tool && self.caller().is_ok_and(|caller| caller == Caller::Person)
     }
 
-    /// How many tasks one message to the PM may create. An agent's own environment has no say.
+    /// How many tasks one message to the PM may create.
     pub(crate) fn allowance(&self) -> Result<u32, CliError> {
+        Ok(self.firm_settings()?.pm_task_allowance())
+    }
+
+    /// The settings as an agent's own environment has no say in them.
+    pub(crate) fn firm_settings(&self) -> Result<Settings, CliError> {
         if self.caller()? == Caller::Person {
-            return Ok(self.settings()?.pm_task_allowance());
+            return self.settings().cloned();
         }
         let bare = Surroundings::new(&self.around.directory, std::io::sink(), std::io::sink());
-        Ok(Settings::read(self.paths()?, &bare, &[])?.pm_task_allowance())
+        Settings::read(self.paths()?, &bare, &[])
     }
 
     /// Refuses where `init` never was.
@@ -181,8 +214,12 @@ impl Setup {
                 match (self.registry.stores.get(name), name) {
                     (Some(open), _) => Ok(open(place).await?),
                     (None, "sqlite") => {
+                        let paths = &place.paths;
+                        if !paths.database().exists() && paths.has_remains() {
+                            return Err(gone(&self.screen.path(&paths.database())));
+                        }
                         let store = SqliteStore::open(place.paths.database()).await?;
-                        Ok(Stores::of(store.clone()).with_inbox(store))
+                        Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
                     _ => Err(no_backend("store", name, &["sqlite"], self.registry.stores.keys())),
                 }
@@ -208,7 +245,7 @@ impl Setup {
         let name = place.setting("worktrees").unwrap_or("git");
         let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
             (Some(make), _) => make(place)?,
-            (None, "git") => Arc::new(self.git(&place.paths)?),
+            (None, "git") => Arc::new(repositories::worktrees(self, &place.paths)?),
             _ => {
                 let own = self.registry.worktrees.keys();
                 return Err(no_backend("worktrees", name, &["git"], own));
@@ -259,13 +296,14 @@ impl Setup {
         Ok(self.pm_opencode.get().map_or(agent, |runner| Arc::new(runner.clone())))
     }
 
-    /// Worktrees of git, for what no other provider can do.
-    pub(crate) fn git_worktrees(&self) -> Result<GitWorktrees, CliError> {
+    /// git's worktrees with all that they can, unless the worktrees are somebody else's.
+    pub(crate) fn git_worktrees(&self) -> Result<Option<GitWorktrees>, CliError> {
         let place = self.place()?;
-        match place.setting("worktrees").unwrap_or("git") {
-            "git" => self.git(&place.paths),
-            name => Err(CliError::failed(format!("worktrees = {name:?} cannot take others over"))),
+        let name = place.setting("worktrees").unwrap_or("git");
+        if name != "git" || self.registry.worktrees.contains_key(name) {
+            return Ok(None);
         }
+        repositories::worktrees(self, &place.paths).map(Some)
     }
 
     /// The dev agents' opencode, if they are opencode's.
@@ -274,18 +312,8 @@ impl Setup {
         Ok(self.opencode.get().cloned())
     }
 
-    fn git(&self, paths: &Paths) -> Result<GitWorktrees, CliError> {
-        let sources = RepositoryMap::read(&paths.sources(), Arc::new(HttpsSources))
-            .map_err(|error| CliError::config(error.to_string()))?;
-        let git = GitWorktrees::new(paths.worktrees(), paths.clones(), Arc::new(sources));
-        Ok(match self.variables_of_others() {
-            Some(others) => others.iter().fold(git, |git, (n, v)| git.with_variable(n, v)),
-            None => git,
-        })
-    }
-
     /// The variables that the programs we start do not inherit and have to be told.
-    fn variables_of_others(&self) -> Option<&BTreeMap<OsString, OsString>> {
+    pub(crate) fn variables_of_others(&self) -> Option<&BTreeMap<OsString, OsString>> {
         (!self.around.is_of_process).then_some(&self.around.variables)
     }
 
@@ -315,7 +343,13 @@ impl Setup {
         let program = if is_name { program } else { self.around.directory.join(program) };
         let root = place.paths.root();
         // A relative one would mean another directory where the agent works.
-        let mut environment = self.environment_of_others().with("KUGETSU_DIR", root);
+        let over = (role == Role::Pm).then_some(env_files::PM);
+        let variables = Variables::read(&place.paths, over)?;
+        let more = place.setting("inherit_variables").unwrap_or_default();
+        let environment = self.environment_of_others();
+        let ours = self.around.variables.keys();
+        let mut environment =
+            env_files::environment(ours, more, &variables, environment).with("KUGETSU_DIR", root);
         let mut rules = RuleBook::default();
         if let Some(temp) = place.settings.path("temp_dir") {
             let inside = format!("{}/*", temp.display());
@@ -356,6 +390,12 @@ impl Setup {
 
     fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {
         self.opencode.get().into_iter().chain(self.pm_opencode.get())
+    }
+
+    /// opencode, if it is the agent.
+    pub(crate) fn opencode_agent(&self) -> Result<Option<&OpencodeRunner>, CliError> {
+        self.agent()?;
+        Ok(self.opencode.get())
     }
 
     /// Ends what earlier processes have left of their agents, and tells what it was.
@@ -458,12 +498,6 @@ impl Setup {
         }
         Ok(None)
     }
-
-    /// Remembers where a repository is cloned from. Worktrees made from now on know it.
-    pub(crate) fn remember(&self, repository: &RepoRef, given: &str) -> Result<(), CliError> {
-        let file = self.paths()?.sources();
-        crate::repositories::remember(&file, repository, given, &self.around.directory)
-    }
 }
 
 /// What [`Setup::for_tools`] hands on.
@@ -513,6 +547,12 @@ fn worker() -> Result<WorkerId, CliError> {
     let host = if host.is_empty() { "host" } else { host };
     WorkerId::new(format!("{host}-{}-0", std::process::id()))
         .map_err(|error| CliError::failed(error.to_string()))
+}
+
+/// A store that was there is not made anew without a word: it would be an empty queue.
+fn gone(path: &str) -> CliError {
+    CliError::new(Kind::Damaged, format!("{path} is gone, though kugetsu has worked here"))
+        .hint("put it back from a backup, or run `kugetsu doctor --fix` to begin a new one")
 }
 
 fn no_backend<'a>(

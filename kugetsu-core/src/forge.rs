@@ -147,17 +147,20 @@ impl FromStr for PullRef {
                   https://host/owner/repo/pulls/7 or https://host/owner/repo/-/merge_requests/7"
                 .into(),
         };
+        let is_number =
+            |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         let plain = text.split(['?', '#']).next().unwrap_or_default();
         let (repository, number) = match plain.rsplit_once('!') {
             Some(parts) => parts,
             None => ["/-/merge_requests/", "/merge_requests/", "/pulls/", "/pull/"]
                 .iter()
-                .find_map(|kind| plain.split_once(kind))
+                .filter_map(|kind| plain.rsplit_once(kind))
                 .map(|(repository, rest)| (repository, rest.split('/').next().unwrap_or_default()))
+                // Owners and repositories may be called `pulls`, too.
+                .find(|(_, number)| is_number(number))
                 .ok_or_else(refused)?,
         };
-        let is_number = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
-        let number = number.parse().ok().filter(|_| is_number).ok_or_else(refused)?;
+        let number = number.parse().ok().filter(|_| is_number(number)).ok_or_else(refused)?;
         Self::new(RepoRef::parse(repository, None)?, number).ok_or_else(refused)
     }
 }

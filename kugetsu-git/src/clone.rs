@@ -10,6 +10,7 @@ use git2::{Oid, Repository, RepositoryInitOptions};
 use kugetsu_core::{RepoRef, Retry, WorktreeError};
 
 use crate::blocking::blocking;
+use crate::checkout::{self, Lender};
 use crate::delete::delete;
 use crate::fault::{self, Doing, backend};
 use crate::git::Git;
@@ -48,18 +49,39 @@ impl Fetches {
     }
 }
 
+/// What a fetch brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What is not here yet.
+    New,
+    /// Everything, as if nothing were here.
+    All,
+}
+
 /// Brings the clone up to date, or makes it. One process or task at a time does; a crash leaves the
-/// clone as it was, or none.
+/// clone as it was, or none. A new one is lent what there is of it on this machine.
 pub(crate) async fn refresh(
     git: &Git,
     fetches: &Fetches,
     repository: &RepoRef,
     clone: PathBuf,
-    source: Source,
+    (source, lender): (Source, Option<&Lender>),
+) -> Result<(), WorktreeError> {
+    bring(git, fetches, repository, clone, (source, lender), Extent::New).await
+}
+
+/// The same, with the choice of what is fetched.
+pub(crate) async fn bring(
+    git: &Git,
+    fetches: &Fetches,
+    repository: &RepoRef,
+    clone: PathBuf,
+    (source, lender): (Source, Option<&Lender>),
+    extent: Extent,
 ) -> Result<(), WorktreeError> {
     let asked = fetches.turn();
     let lock = lock(clone.clone()).await?;
-    if fetches.begun_after(&clone, asked) {
+    if extent == Extent::New && fetches.begun_after(&clone, asked) {
         return Ok(());
     }
     let begun = fetches.turn();
@@ -67,7 +89,11 @@ pub(crate) async fn refresh(
         let (lock, clone, source) = (lock.clone(), clone.clone(), source.clone());
         blocking(move || get_ready(&lock, &clone, &source)).await?
     };
-    let head = fetch(git, repository, &source, &ready.scratch, &lock).await;
+    if let Some(lender) = lender.filter(|_| ready.target != clone) {
+        // Whatever goes wrong here, the source has it all.
+        let _ = lender.lend(git, beside(&clone, "lent"), &ready.scratch, &lock).await;
+    }
+    let head = fetch(git, repository, &source, &ready.scratch, &lock, extent).await;
     {
         let (lock, clone) = (lock.clone(), clone.clone());
         blocking(move || {
@@ -102,7 +128,7 @@ pub(crate) async fn make_empty(clone: PathBuf) -> Result<(), WorktreeError> {
     .await
 }
 
-async fn lock(clone: PathBuf) -> Result<Arc<Lock>, WorktreeError> {
+pub(crate) async fn lock(clone: PathBuf) -> Result<Arc<Lock>, WorktreeError> {
     blocking(move || {
         let path = beside(&clone, "lock");
         let doing = || format!("lock {}", path.display());
@@ -123,7 +149,7 @@ struct Ready {
 
 fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, WorktreeError> {
     let (new, scratch) = (beside(clone, "new"), beside(clone, "fetch"));
-    for left_over in [&new, &scratch] {
+    for left_over in [&new, &scratch, &beside(clone, "lent")] {
         delete(left_over).doing(|| format!("delete {}", left_over.display()))?;
     }
     let target = if fs::symlink_metadata(clone).is_ok() {
@@ -184,18 +210,21 @@ async fn fetch(
     source: &Source,
     scratch: &Scratch,
     lock: &Lock,
+    extent: Extent,
 ) -> Result<Option<String>, WorktreeError> {
     let told = |what: &str| format!("{what} {repository} from {source}");
-    let fetch = [
+    let mut fetch = vec![
         "fetch",
         "--quiet",
         "--prune",
         "--no-recurse-submodules",
         "--no-write-fetch-head",
         "--update-shallow",
-        "--end-of-options",
-        "origin",
     ];
+    if extent == Extent::All {
+        fetch.push("--refetch");
+    }
+    fetch.extend(["--end-of-options", "origin"]);
     let said = git.run(scratch, &scratch.path, &[], &fetch, lock).await?;
     if !said.success {
         return Err(fault::refused(&repository.to_string(), &told("fetch"), &said.fault));
@@ -248,7 +277,9 @@ fn fetched(scratch: &Path) -> Result<References, git2::Error> {
     let mut all = BTreeMap::new();
     for reference in repository.references()? {
         let reference = reference?;
-        if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {
+        if let (Ok(name), Some(target)) = (reference.name(), reference.target())
+            && !checkout::is_lent(name)
+        {
             all.insert(name.to_owned(), target);
         }
     }
@@ -302,8 +333,21 @@ fn point_head(repository: &Repository, head: Option<&str>) -> Result<(), git2::E
     }
 }
 
+/// The addresses that the clone says it comes from.
+pub(crate) fn urls(repository: &Repository) -> Vec<String> {
+    let read = || {
+        let config = repository.config()?.open_level(git2::ConfigLevel::Local)?;
+        let mut urls = Vec::new();
+        config.multivar("remote.origin.url", None)?.for_each(|entry| {
+            urls.extend(entry.value().ok().map(str::to_owned));
+        })?;
+        Ok::<_, git2::Error>(urls)
+    };
+    read().unwrap_or_default()
+}
+
 /// Says in the clone where it comes from, for the agents' pushes; agents can change it.
-fn point_remote(repository: &Repository, source: &Source) -> Result<(), git2::Error> {
+pub(crate) fn point_remote(repository: &Repository, source: &Source) -> Result<(), git2::Error> {
     let mut config = repository.config()?.open_level(git2::ConfigLevel::Local)?;
     for (name, value) in [("remote.origin.url", source.as_str()), ("remote.origin.fetch", FETCH)] {
         if config.get_string(name).ok().as_deref() != Some(value) {

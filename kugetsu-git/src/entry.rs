@@ -73,12 +73,13 @@ pub(crate) fn lock(entry: &Path) -> io::Result<()> {
 
 /// Takes our lock away again; a lock of somebody else's stays.
 pub(crate) fn unlock(entry: &Path) -> io::Result<()> {
-    match read_file(&entry.join(LOCKED))? {
-        Some(text) if text.starts_with(b"kugetsu is making it") => {
-            fs::remove_file(entry.join(LOCKED))
-        }
-        _ => Ok(()),
-    }
+    if is_locked_by_us(entry) { fs::remove_file(entry.join(LOCKED)) } else { Ok(()) }
+}
+
+/// Whether our lock is there.
+pub(crate) fn is_locked_by_us(entry: &Path) -> bool {
+    let text = read_file(&entry.join(LOCKED)).ok().flatten();
+    text.is_some_and(|text| text.starts_with(b"kugetsu is making it"))
 }
 
 /// Restores whatever of the administration is missing. What is there is left as it is.

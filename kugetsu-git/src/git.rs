@@ -170,7 +170,7 @@ fn fault_in(stderr: &str) -> String {
 
 /// The text without whatever stands between `://` and `@`: the user's own configuration may rewrite
 /// an address to one with a token in it.
-fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {

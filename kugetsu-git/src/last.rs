@@ -89,15 +89,28 @@ pub(crate) fn check(repository: &Repository, site: &Site) -> Result<(), Worktree
 }
 
 /// A branch that a worktree is on and that does not exist.
-struct Gone {
-    branch: String,
+pub(crate) struct Gone {
+    pub(crate) branch: String,
     /// Where it was, if the clone has that commit.
-    commit: Option<Oid>,
+    pub(crate) commit: Option<Oid>,
     /// Whether it may be a branch that never had a commit.
-    unborn: bool,
+    pub(crate) unborn: bool,
 }
 
-fn gone(repository: &Repository, site: &Site) -> Result<Option<Gone>, WorktreeError> {
+/// Where the branch was last seen, newest first: the commits of it that the clone still has.
+pub(crate) fn seen(repository: &Repository, site: &Site, branch: &str) -> Option<Oid> {
+    let seen = logged(site).into_iter().chain(Last::read(site));
+    let mut on_it = seen.filter(|last| last.on == branch).map(|last| last.commit);
+    on_it.find(|id| repository.find_commit(*id).is_ok())
+}
+
+/// Where the worktree was noted to be; the commit may be gone.
+pub(crate) fn noted(site: &Site) -> Option<Oid> {
+    Last::read(site).map(|last| last.commit)
+}
+
+/// The branch that the worktree is on, if it does not exist.
+pub(crate) fn gone(repository: &Repository, site: &Site) -> Result<Option<Gone>, WorktreeError> {
     let entry = site.entry();
     let branch = entry::on(&entry).unwrap_or_else(|| site.branch());
     if !branch.starts_with("refs/heads/") || clone::commit_at(repository, &branch)?.is_some() {
@@ -168,6 +181,15 @@ pub(crate) fn keep(repository: &Repository, site: &Site, commit: Oid) -> Result<
     {
         return Ok(());
     }
+    if !is_kept(repository, commit)? {
+        let name = format!("refs/kugetsu/rescue/{}/{commit}", site.stem);
+        repository.reference(&name, commit, true, "kugetsu: no branch leads to it any more")?;
+    }
+    Ok(())
+}
+
+/// Whether a reference leads to the commit.
+pub(crate) fn is_kept(repository: &Repository, commit: Oid) -> Result<bool, git2::Error> {
     let mut walk = repository.revwalk()?;
     walk.push(commit)?;
     for reference in repository.references()? {
@@ -175,9 +197,5 @@ pub(crate) fn keep(repository: &Repository, site: &Site, commit: Oid) -> Result<
             walk.hide(tip.id())?;
         }
     }
-    if walk.next().transpose()?.is_some() {
-        let name = format!("refs/kugetsu/rescue/{}/{commit}", site.stem);
-        repository.reference(&name, commit, true, "kugetsu: no branch leads to it any more")?;
-    }
-    Ok(())
+    Ok(walk.next().transpose()?.is_none())
 }

@@ -26,23 +26,42 @@
 //! borrows only the clone's objects: it sees the user's configuration and ours, and no hook, filter,
 //! file system monitor, credential helper, proxy or include from the clone or from a worktree.
 
+//!
+//! # What is broken
+//!
+//! [`GitWorktrees::examine`] tells what is the matter as plain [`Finding`]s, and changes nothing;
+//! [`GitWorktrees::mend`] mends one of them, if that loses nothing. What exists nowhere else is saved
+//! before, byte for byte, and stays until somebody deletes it:
+//!
+//! ```text
+//! refs/kugetsu/rescue/<issue>/<commit>    in the clone: the worktree's files, what was staged, and
+//!                                         commits that no branch has
+//! <worktrees>/.<issue>.rescue/<number>/   what stood where something of ours belongs
+//! <repositories>/…/.<name>.rescue/        damaged parts of a clone
+//! ```
+
 #![warn(missing_docs, unreachable_pub)]
 
 mod adopt;
 mod blocking;
+mod checkout;
 mod clone;
 mod delete;
 mod entry;
+mod examine;
 mod fault;
+mod finding;
 mod git;
 mod inspect;
 mod last;
 mod list;
 mod lock;
+mod mend;
 mod prepare;
 mod provider;
 mod recover;
 mod remove;
+mod rescue;
 mod scratch;
 mod site;
 mod source;
@@ -50,6 +69,8 @@ mod stale;
 mod standing;
 mod take_over;
 
+pub use checkout::Checkout;
+pub use finding::{Fault, Finding, Mended, Remedy, Weight};
 pub use provider::GitWorktrees;
 pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
 pub use take_over::{TakenOver, remote_of};

@@ -67,6 +67,13 @@ impl Lock {
         self.file.try_clone()
     }
 
+    /// Frees the lock now, although a process that another thread starts just now may have a copy of
+    /// the open file for a moment. Not for a lock that was [shared](Self::share).
+    pub(crate) fn release(self) {
+        // If it cannot be freed now, it is when the file is closed.
+        let _ = self.file.unlock();
+    }
+
     /// Frees the lock and removes its file.
     pub(crate) fn retire(&self) -> io::Result<()> {
         match fs::remove_file(&self.path) {

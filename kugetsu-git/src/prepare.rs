@@ -45,7 +45,9 @@ pub(crate) async fn prepare(
     let refreshed = match worktrees.sources.source(repository) {
         Ok(source) => {
             let clone = site.clone.clone();
-            clone::refresh(&worktrees.git, &worktrees.fetches, repository, clone, source).await
+            let lender = worktrees.lenders.get(repository);
+            let from = (source, lender);
+            clone::refresh(&worktrees.git, &worktrees.fetches, repository, clone, from).await
         }
         Err(error) => Err(WorktreeError::NoRepository {
             repository: repository.to_string(),

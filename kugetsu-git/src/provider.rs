@@ -1,17 +1,23 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kugetsu_core::{
-    IssueRef, Unsaved, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
+    IssueRef, RepoRef, Unsaved, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec,
+    WorktreeStatus,
 };
 
 use crate::blocking::blocking;
+use crate::checkout::{Checkout, Lender};
 use crate::clone::Fetches;
+use crate::examine::examine;
+use crate::finding::{Finding, Mended};
 use crate::git::Git;
 use crate::inspect::inspect;
 use crate::list::list;
+use crate::mend::mend;
 use crate::prepare::prepare;
 use crate::recover::recover;
 use crate::remove::remove;
@@ -36,6 +42,7 @@ pub struct GitWorktrees {
     pub(crate) sources: Arc<dyn Sources>,
     pub(crate) git: Git,
     pub(crate) fetches: Fetches,
+    pub(crate) lenders: BTreeMap<RepoRef, Lender>,
 }
 
 impl GitWorktrees {
@@ -47,7 +54,13 @@ impl GitWorktrees {
         sources: Arc<dyn Sources>,
     ) -> Self {
         let roots = Roots { worktrees: worktrees.into(), repositories: repositories.into() };
-        Self { roots, sources, git: Git::new(), fetches: Fetches::default() }
+        Self {
+            roots,
+            sources,
+            git: Git::new(),
+            fetches: Fetches::default(),
+            lenders: BTreeMap::new(),
+        }
     }
 
     /// Uses another program than the `git` that is found on the `PATH`.
@@ -60,6 +73,63 @@ impl GitWorktrees {
     pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.git.variables.push((name.into(), value.into()));
         self
+    }
+
+    /// A new clone of `repository` takes what `checkout` has of its remote of the name `remote`
+    /// already, and only the rest from the repository's source. The source has to be reached all the
+    /// same: what is there now only it knows.
+    pub fn with_checkout(
+        mut self,
+        repository: RepoRef,
+        checkout: Checkout,
+        remote: impl Into<String>,
+    ) -> Self {
+        self.lenders.insert(repository, Lender { checkout, remote: remote.into() });
+        self
+    }
+
+    /// All that is the matter with the two directories, the clones and the worktrees in them, the
+    /// clones' faults before those of their worktrees. Looking changes nothing, and runs nothing.
+    ///
+    /// `issues` are those that somebody knows to be worked on; whatever else there are worktrees or
+    /// records of is found too. Where somebody makes or removes a worktree just now,
+    /// [`Fault::Busy`](crate::Fault::Busy) is all that is told of it. Faults that one cannot see past hide others, so
+    /// examine again after mending. It looks at the newest commits and files only, so that it takes
+    /// seconds and not minutes.
+    ///
+    /// ```no_run
+    /// # async fn run(worktrees: kugetsu_git::GitWorktrees) -> Result<(), kugetsu_core::WorktreeError> {
+    /// let issues = ["github.com/acme/widgets#42".parse().expect("a reference")];
+    /// for finding in worktrees.examine(&issues).await? {
+    ///     println!("{}: {} ({})", finding.fault.id(), finding.found, finding.fault.why());
+    ///     if finding.is_mendable() {
+    ///         // Whoever mends something of an issue holds the issue's slot.
+    ///         let mended = worktrees.mend(&finding).await?;
+    ///         println!("{}; saved before: {:?}", mended.done, mended.rescued);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn examine(&self, issues: &[IssueRef]) -> Result<Vec<Finding>, WorktreeError> {
+        let (roots, sources, issues) = (self.roots.clone(), self.sources.clone(), issues.to_vec());
+        blocking(move || examine(&roots, &*sources, &issues)).await
+    }
+
+    /// Mends what was found, so that nothing is lost. It is looked at again first: what somebody has
+    /// mended meanwhile is done already.
+    ///
+    /// Whoever calls holds the slot of the finding's issue, so that no agent works in the worktree.
+    /// No file of a worktree is ever changed or deleted. Before a record, an index or a branch is,
+    /// what exists nowhere else is saved: uncommitted and untracked files, what was staged, and
+    /// commits that no branch has, as a reference `refs/kugetsu/rescue/<issue>/<commit>` in the
+    /// clone; and what is replaced is moved to `.<issue>.rescue/` beside the worktree, or to
+    /// `.<name>.rescue/` beside the clone. A crash leaves what the next `mend` or
+    /// [`prepare`](WorktreeProvider::prepare) finishes.
+    ///
+    /// Fails with [`WorktreeError::Unsupported`] if the finding is not
+    /// [mendable](Finding::is_mendable). Only faults of clones need the remote.
+    pub async fn mend(&self, finding: &Finding) -> Result<Mended, WorktreeError> {
+        mend(self, finding).await
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn remove(
 }
 
 /// Gives our own lock file the file system's time.
-fn touch(lock: &Path) -> std::io::Result<()> {
+pub(crate) fn touch(lock: &Path) -> std::io::Result<()> {
     let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
     let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
     Ok(rustix::fs::utimensat(rustix::fs::CWD, lock, &times, rustix::fs::AtFlags::empty())?)

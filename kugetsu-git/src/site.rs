@@ -101,6 +101,11 @@ impl Site {
         self.worktrees.join(format!(".{}.old", self.stem))
     }
 
+    /// What was moved aside when the worktree was mended.
+    pub(crate) fn aside(&self) -> PathBuf {
+        self.worktrees.join(format!(".{}.rescue", self.stem))
+    }
+
     /// The administration while it is made.
     pub(crate) fn new_entry(&self) -> PathBuf {
         self.clone.join("kugetsu").join(format!("{}.new", self.stem))

@@ -166,6 +166,11 @@ impl RepositoryMap {
         }
     }
 
+    /// What is on the list, and where it comes from.
+    pub fn iter(&self) -> impl Iterator<Item = (&RepoRef, &Source)> {
+        self.sources.iter()
+    }
+
     /// The list with `repository` on it.
     pub fn with(mut self, repository: RepoRef, source: Source) -> Self {
         self.sources.insert(repository, source);

@@ -145,7 +145,7 @@ impl GitWorktrees {
         if let Ok(source) = self.sources.source(repository) {
             let clone = site.clone.clone();
             let (git, fetches) = (&self.git, &self.fetches);
-            if clone::refresh(git, fetches, repository, clone, source).await.is_ok() {
+            if clone::refresh(git, fetches, repository, clone, (source, None)).await.is_ok() {
                 return Ok(());
             }
         }

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::marker::Marker;
 use crate::runner::OpencodeRunner;
+use crate::state::State;
 use crate::tree::{Plan, Tree};
 use crate::{environment, fault, quirks, wire};
 
@@ -36,7 +37,7 @@ impl OpencodeRunner {
         args: impl IntoIterator<Item = &'a OsStr>,
         directory: &Path,
     ) -> Result<Output, AgentError> {
-        self.command_on(args, directory, None).await
+        self.command_in(&self.state().await?, args, directory).await
     }
 
     /// The same on a database that is not the runner's, if one is given.
@@ -46,11 +47,30 @@ impl OpencodeRunner {
         directory: &Path,
         database: Option<&Path>,
     ) -> Result<Output, AgentError> {
+        self.command_with(&self.state().await?, args, directory, database).await
+    }
+
+    /// The same with the runner's directory as it is: what is left of earlier processes stays.
+    pub(crate) async fn command_in<'a>(
+        &self,
+        state: &State,
+        args: impl IntoIterator<Item = &'a OsStr>,
+        directory: &Path,
+    ) -> Result<Output, AgentError> {
+        self.command_with(state, args, directory, None).await
+    }
+
+    async fn command_with<'a>(
+        &self,
+        state: &State,
+        args: impl IntoIterator<Item = &'a OsStr>,
+        directory: &Path,
+        database: Option<&Path>,
+    ) -> Result<Output, AgentError> {
         let args: Vec<_> = args.into_iter().map(OsStr::to_owned).collect();
         let name = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
         let operation = format!("run `opencode {name}`");
-        let state = self.state().await?;
-        let mut env = environment::changes(self.config(), &state)?;
+        let mut env = environment::changes(self.config(), state)?;
         env.extend(database.map(|path| (quirks::DATABASE.into(), Some(path.into()))));
         let plan = Plan {
             what: "command",
@@ -77,7 +97,7 @@ impl OpencodeRunner {
                 Some(_) => None,
                 None => state.first_opening(&version).await?,
             };
-            let (mut tree, mut stdout, mut stderr) = Tree::start(&state, marker, plan).await?;
+            let (mut tree, mut stdout, mut stderr) = Tree::start(state, marker, plan).await?;
             let (mut out, mut err) = (Vec::new(), Vec::new());
             tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;
             let status = tree.wait().await?;

@@ -19,6 +19,11 @@
 //! # drop(run); Ok(()) }
 //! ```
 //!
+//! What is the matter with what an earlier process, or somebody else, has left can be looked at
+//! without starting a server: [`OpencodeRunner::leftovers`] tells the processes, and
+//! [`OpencodeRunner::examine_permissions`] the sessions whose rules would have an agent wait for an
+//! answer, which [`OpencodeRunner::mend_permissions`] puts right.
+//!
 //! # What dies with what
 //!
 //! ```text
@@ -57,6 +62,7 @@ mod fault;
 mod ids;
 mod limit;
 mod marker;
+mod permissions;
 mod probe;
 mod proc;
 mod quirks;
@@ -75,7 +81,8 @@ mod wire;
 
 pub use config::{Engine, Environment, Limits, OpencodeConfig, ToolServer};
 pub use guard::{GuardError, GuardProgram};
-pub use recovery::Ended;
+pub use permissions::{Permissions, Wrong, WrongPermission};
+pub use recovery::{Ended, Leftover};
 pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
 pub use sessions::OtherDatabase;

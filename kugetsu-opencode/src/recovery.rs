@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::marker::Marker;
@@ -19,6 +20,48 @@ pub struct Ended {
     pub program: String,
     /// Which tree it belonged to.
     pub tree: String,
+}
+
+/// A process tree of an earlier process, whose owner is gone.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// The tree's name, as in [`Ended::tree`].
+    pub tree: String,
+    /// The record of it on disk.
+    pub record: PathBuf,
+    /// Its processes that are still alive, by pid, with the name of the program; none if only the
+    /// record is left.
+    pub processes: Vec<(i32, String)>,
+}
+
+/// The trees whose owner is gone. Ends nothing and removes nothing; while somebody is at ending them
+/// there are none.
+pub(crate) fn leftovers(state: &State) -> io::Result<Vec<Leftover>> {
+    let mut left = Vec::new();
+    // Whoever ends them must not take our look at a lock for an owner.
+    let lock = state.recovery_lock();
+    let held = if lock.exists() { Some(state::try_lock(&lock)?) } else { None };
+    if matches!(held, Some(None)) {
+        return Ok(left);
+    }
+    let trees = match fs::read_dir(state.trees()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left),
+        trees => trees?,
+    };
+    for entry in trees {
+        let record = entry?.path();
+        let name = record.file_name().and_then(|name| name.to_str());
+        let Some(marker) = name.and_then(|name| name.strip_suffix(".owner")) else { continue };
+        let Ok(marker) = Marker::try_from(marker.to_owned()) else { continue };
+        if !state::is_free(&record)? {
+            continue;
+        }
+        let processes = proc::carriers(&marker).into_iter().map(|p| (p.pid, p.name())).collect();
+        left.push(Leftover { tree: marker.to_string(), record, processes });
+    }
+    left.sort_by(|one, other| one.tree.cmp(&other.tree));
+    Ok(left)
 }
 
 /// How long the pass waits for processes that were sent SIGKILL.

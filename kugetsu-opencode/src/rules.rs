@@ -136,6 +136,51 @@ pub(crate) fn verdict(rules: &[Rule], class: &str, patterns: &[String]) -> Verdi
     if all { Verdict::Allow } else { Verdict::Deny }
 }
 
+/// What rules that a session has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Every class is allowed or denied, and a PM changes nothing.
+    Right,
+    /// They are no rules.
+    Unreadable,
+    /// This class is left to be asked.
+    Asks(String),
+    /// A PM may do this.
+    Allows(String),
+}
+
+/// What changes something.
+const CHANGING: [&str; 3] = ["edit", "bash", "task"];
+
+/// What the rules, a JSON text, come to for a role. Of classes in which opencode does not wait of its
+/// own accord it is enough that the rules do not ask.
+pub(crate) fn stored(text: &str, role: Role) -> Stored {
+    let Ok(rules) = serde_json::from_str::<Vec<ToldRule>>(text) else { return Stored::Unreadable };
+    if rules.iter().any(|rule| !["allow", "deny", "ask"].contains(&&*rule.action)) {
+        return Stored::Unreadable;
+    }
+    let last = |class: &str| {
+        let of = |rule: &&ToldRule| matches(&rule.permission, class) && matches(&rule.pattern, "*");
+        rules.iter().rev().find(of).map(|rule| rule.action.as_str())
+    };
+    if let Some(class) = WAITING.iter().find(|class| matches!(last(class), None | Some("ask"))) {
+        return Stored::Asks((*class).into());
+    }
+    for (index, ask) in rules.iter().enumerate().filter(|(_, rule)| rule.action == "ask") {
+        let is_over = |rule: &ToldRule| {
+            matches(&rule.permission, &ask.permission) && matches(&rule.pattern, &ask.pattern)
+        };
+        if !rules[index + 1..].iter().any(is_over) {
+            return Stored::Asks(ask.permission.clone());
+        }
+    }
+    let allowed = CHANGING.iter().find(|class| last(class) != Some("deny"));
+    match allowed.filter(|_| role == Role::Pm) {
+        Some(class) => Stored::Allows((*class).into()),
+        None => Stored::Right,
+    }
+}
+
 /// Whether the text is as the pattern has it: `*` is any text, `?` any character.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
@@ -177,6 +222,39 @@ mod tests {
 
     fn told(permission: &str, pattern: &str, action: &str) -> ToldRule {
         ToldRule { permission: permission.into(), pattern: pattern.into(), action: action.into() }
+    }
+
+    #[test]
+    fn rules_that_are_stored_are_right_if_nothing_in_them_asks() {
+        let quiet = RuleBook::default();
+        let text = |rules: &[Rule]| serde_json::to_string(rules).unwrap();
+        let dev = text(&decided(&[told("*", "*", "ask")], &quiet.dev, &["/t".into()]));
+        let pm = text(&decided(&[told("*", "*", "allow")], &quiet.pm, &["/t".into()]));
+        assert_eq!(stored(&dev, Role::Dev), Stored::Right);
+        assert_eq!(stored(&pm, Role::Pm), Stored::Right);
+        assert_eq!(stored(&dev, Role::Pm), Stored::Allows("edit".into()));
+        for (text, is) in [
+            ("{}", Stored::Unreadable),
+            ("nonsense", Stored::Unreadable),
+            (r#"[{"permission":"*","pattern":"*","action":"perhaps"}]"#, Stored::Unreadable),
+            ("[]", Stored::Asks("question".into())),
+            (
+                r#"[{"permission":"*","pattern":"*","action":"ask"}]"#,
+                Stored::Asks("question".into()),
+            ),
+            (
+                r#"[{"permission":"*","pattern":"*","action":"deny"},
+                    {"permission":"bash","pattern":"git *","action":"ask"}]"#,
+                Stored::Asks("bash".into()),
+            ),
+            (
+                r#"[{"permission":"bash","pattern":"git *","action":"ask"},
+                    {"permission":"*","pattern":"*","action":"allow"}]"#,
+                Stored::Right,
+            ),
+        ] {
+            assert_eq!(stored(text, Role::Dev), is, "{text}");
+        }
     }
 
     #[test]

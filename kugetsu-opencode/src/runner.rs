@@ -13,7 +13,7 @@ use kugetsu_core::ids::AgentId;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::{Engine, OpencodeConfig};
-use crate::recovery::Ended;
+use crate::recovery::{self, Ended, Leftover};
 use crate::server::{Lease, Model, Pool, PostOffice};
 use crate::shell::READERS;
 use crate::state::State;
@@ -94,6 +94,16 @@ impl OpencodeRunner {
     pub async fn recover(&self) -> Result<Vec<Ended>, AgentError> {
         self.state().await?;
         Ok(self.take_ended())
+    }
+
+    /// What earlier processes have left behind, without ending it; [`recover`](Self::recover) ends
+    /// it. Nothing is started and nothing is changed.
+    pub async fn leftovers(&self) -> Result<Vec<Leftover>, AgentError> {
+        let Some(state) = self.there()? else { return Ok(Vec::new()) };
+        let left = tokio::task::spawn_blocking(move || recovery::leftovers(&state)).await;
+        left.map_err(std::io::Error::other)
+            .flatten()
+            .map_err(|error| fault::io("look for what an earlier process left behind", error))
     }
 
     pub(crate) fn config(&self) -> &OpencodeConfig {

@@ -2,7 +2,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -20,8 +22,35 @@ impl State {
         for directory in [state.0.clone(), state.trees(), state.tmp(), state.logs()] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
+        state.close()?;
         // opencode compares directories by their real names.
         Ok(Self(fs::canonicalize(&state.0)?))
+    }
+
+    /// Takes the right to read the conversations from others, who could if the directory were moved.
+    fn close(&self) -> io::Result<()> {
+        for end in ["", "-wal", "-shm"] {
+            let mut path = self.database().into_os_string();
+            path.push(end);
+            match fs::symlink_metadata(&path) {
+                Ok(found) if found.is_file() && found.mode() & 0o077 != 0 => {
+                    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory, if it is there. Nothing is made.
+    pub(crate) fn there(root: &Path) -> io::Result<Option<Self>> {
+        match fs::canonicalize(root) {
+            Ok(real) => Ok(Some(Self(real))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -87,7 +116,12 @@ impl State {
                 .map_err(io::Error::other)??,
         );
         // Whoever had the lock before may have done it.
-        Ok(was_opened().map(|_| opening))
+        if was_opened().is_none() {
+            return Ok(None);
+        }
+        // An empty file is an empty database, and what opencode puts beside it has its mode.
+        private_file(&self.database())?;
+        Ok(Some(opening))
     }
 }
 
@@ -129,6 +163,20 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the file is there and nobody has it locked.
+pub(crate) fn is_free(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -42,7 +42,10 @@
 #![warn(missing_docs, unreachable_pub)]
 
 mod bell;
+mod brief;
 mod clock;
+mod fence;
+
 pub mod deliver;
 pub mod engine;
 pub mod gates;
@@ -55,6 +58,7 @@ pub mod slots;
 pub mod sqlite;
 pub mod watch;
 
+pub use brief::{Brief, Untrusted, brief};
 pub use clock::{SystemChance, SystemClock};
 pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
@@ -66,4 +70,5 @@ pub use logs::{LogFile, Logs};
 pub use mask::Mask;
 pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;
+pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};

@@ -26,8 +26,8 @@ const CUT: char = '…';
 /// # Promises
 ///
 /// * Whatever is part of an occurrence of a secret is masked, also where occurrences overlap.
-/// * A secret is found as it is, as a JSON string, percent-encoded, in base64 (also in the middle of
-///   a longer text that was encoded), and by its lines.
+/// * A secret is found as it is, as a JSON string, quoted for a shell, percent-encoded, in
+///   hexadecimal, in base64 (also in the middle of a longer text that was encoded), and by its lines.
 /// * Values of less than 6 characters are left out, since they would mask what is none.
 #[derive(Default)]
 pub struct Mask {
@@ -198,6 +198,16 @@ fn add_forms(value: &str, forms: &mut BTreeSet<String>) {
         add(json_escaped(whole));
         add(percent_encoded(whole, |byte| format!("%{byte:02X}")));
         add(percent_encoded(whole, |byte| format!("%{byte:02x}")));
+        // As in a form, and as JSON within JSON.
+        add(percent_encoded(whole, |byte| format!("%{byte:02X}")).replace("%20", "+"));
+        add(json_escaped(&json_escaped(whole)));
+        add(whole.replace('\'', "'\\''"));
+        add(backslashed(whole, |c| matches!(c, '"' | '\\' | '$' | '`')));
+        add(backslashed(whole, |c| !c.is_alphanumeric() && !"-._/@:=+,%".contains(c)));
+        let digits = whole.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+        let hex: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+        add(hex.to_uppercase());
+        add(hex);
         for before in 0..3 {
             let inside = base64_inside(whole.as_bytes(), before);
             add(inside.replace('+', "-").replace('/', "_"));
@@ -209,6 +219,12 @@ fn add_forms(value: &str, forms: &mut BTreeSet<String>) {
 fn json_escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// With a backslash before what means something to a shell.
+fn backslashed(text: &str, means: impl Fn(char) -> bool) -> String {
+    let escaped = |c: char| if means(c) { vec!['\\', c] } else { vec![c] };
+    text.chars().flat_map(escaped).collect()
 }
 
 fn percent_encoded(text: &str, escaped: impl Fn(u8) -> String) -> String {
@@ -265,6 +281,12 @@ mod tests {
             r#"p\"w/ü+x =\\1"#,
             "p%22w%2F%C3%BC%2Bx%20%3D%5C1",
             "p%22w%2f%c3%bc%2bx%20%3d%5c1",
+            "p%22w%2F%C3%BC%2Bx+%3D%5C1",
+            r#"p\\\"w/ü+x =\\\\1"#,
+            r#"p\"w/ü+x =\\1"#,
+            r#"p\"w/ü+x\ =\\1"#,
+            "7022772fc3bc2b78203d5c31",
+            "7022772FC3BC2B78203D5C31",
             // Alone, and behind `me:` and `you:`.
             "cCJ3L8O8K3ggPVwx",
             "bWU6cCJ3L8O8K3ggPVwx",

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use kugetsu_forge::ForgeKind;
+use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Env {
@@ -73,9 +75,9 @@ pub(crate) enum Server {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddServer {
-    /// What references call it, such as git.example.com
+    /// What it is called: a host as references have it, such as git.example.com, or a short name
     pub(crate) name: String,
-    /// Its address, such as <https://git.example.com>
+    /// Its address, such as <https://git.example.com>; http only on this machine
     pub(crate) url: String,
     /// What speaks there; found out unless given
     #[arg(long, value_name = "KIND")]
@@ -86,15 +88,42 @@ pub(crate) struct AddServer {
 }
 
 /// What speaks on a git server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum ServerKind {
     /// GitHub, also GitHub Enterprise
     Github,
     /// Gitea, or Forgejo
     #[value(alias = "forgejo")]
+    #[serde(alias = "forgejo")]
     Gitea,
     /// GitLab
     Gitlab,
+}
+
+impl ServerKind {
+    /// Its name as it is given and shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitea => "gitea",
+            Self::Gitlab => "gitlab",
+        }
+    }
+
+    /// The kind that is meant, if it is one of ours.
+    pub(crate) fn of(kind: ForgeKind) -> Option<Self> {
+        Self::from_str(kind.name(), false).ok()
+    }
+
+    /// What it is to the forges.
+    pub(crate) fn forge(self) -> ForgeKind {
+        match self {
+            Self::Github => ForgeKind::GitHub,
+            Self::Gitea => ForgeKind::Gitea,
+            Self::Gitlab => ForgeKind::GitLab,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +141,9 @@ pub(crate) struct Context {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 no error is left (warnings and notes are told, and are no errors), 1 an error is left.
+With --json the worst that is left is in `worst`: `ok`, `note`, `warning` or `error`.")]
 pub(crate) struct Doctor {
     /// Repair what can be repaired without losing anything
     #[arg(long)]

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod care;
+#[cfg(test)]
+mod documented;
 mod queue;
 mod reports;
 mod sessions;
@@ -11,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use care::{Context, Doctor, Env, Import, Server, SetPr, Store};
+pub(crate) use care::{AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store};
 pub(crate) use queue::{Enqueue, InstallDaemon, Queue, QueueDaemon, StopDaemon};
 #[cfg(feature = "demo")]
 pub(crate) use reports::Demo;
@@ -23,9 +25,10 @@ pub(crate) use work::{Continue, Delegate, Mcp, Order, Start, Stop, Turn};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done                    64  wrong command line
-  1  failed                  69  a program or service is missing
-  2  no slot is free, or     75  a fault that passes
-     the issue is in use     78  wrong settings, or not initialised
+  1  failed                  65  what is stored is damaged or gone
+  2  no slot is free, or     69  a program or service is missing
+     the issue is in use     75  a fault that passes
+                             78  wrong settings, or not initialised
                             130  stopped by Ctrl-C
 
 Everything is kept in KUGETSU_DIR (default ~/.kugetsu). `kugetsu help refs` says how issues are
@@ -190,7 +193,7 @@ impl Command {
             Self::Start(args) => args.message.as_deref(),
             Self::Continue(args) => args.message.as_deref(),
             Self::Delegate(args) => args.message.as_deref(),
-            Self::Queue(Queue::Enqueue(args)) => Some(args.message.as_str()),
+            Self::Queue(Queue::Enqueue(args)) => args.message.as_deref(),
             _ => None,
         }?;
         let is_option = message.len() > 2

@@ -63,9 +63,9 @@ pub(crate) enum Queue {
 pub(crate) struct Enqueue {
     /// The issue: its URL, host/owner/repo#7, or owner/repo#7
     pub(crate) issue: String,
-    /// What the agent is told; `-` reads it from the input
+    /// What the agent is told; `-` reads it from the input [default: what the issue says]
     #[arg(allow_hyphen_values = true)]
-    pub(crate) message: String,
+    pub(crate) message: Option<String>,
     #[command(flatten)]
     pub(crate) order: Order,
 }

@@ -29,6 +29,7 @@ pub(crate) struct Turn {
 Examples:
   kugetsu start acme/widgets#42 \"fix the crash on empty input\"
   kugetsu start https://github.com/acme/widgets/issues/42 - < task.md
+  kugetsu start acme/widgets#42
   kugetsu start example.com/team/tool#7 \"add a test\" --repo ~/src/tool --wait=10m
 
 What the agent says and does goes to the error stream, the result to the output. With --json the \
@@ -36,7 +37,7 @@ output is the events, one a line (kugetsu.event/1).")]
 pub(crate) struct Start {
     /// The issue: its URL, host/owner/repo#7, or owner/repo#7
     pub(crate) issue: String,
-    /// What the agent is told; `-` reads it from the input
+    /// What the agent is told; `-` reads it from the input [default: what the issue says]
     #[arg(allow_hyphen_values = true)]
     pub(crate) message: Option<String>,
     /// The pull request that the work belongs to

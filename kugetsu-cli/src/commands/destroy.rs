@@ -5,6 +5,7 @@ use kugetsu_core::{
 };
 use serde_json::json;
 
+use super::pull;
 use crate::args::Destroy;
 use crate::errors::{CliError, Kind, worker};
 use crate::screen::time;
@@ -24,9 +25,13 @@ async fn destroy_issue(issue: &IssueRef, args: &Destroy, setup: &Setup) -> Resul
     let worktrees = setup.worktrees()?;
     let kind = SessionKind::Dev(issue.clone());
     let status = worktrees.inspect(issue).await?;
-    if setup.session(kind.clone()).await?.is_none() && status.is_none() {
+    let session = setup.session(kind.clone()).await?;
+    if session.is_none() && status.is_none() {
         return Err(CliError::failed(format!("{issue} has no session and no worktree"))
             .hint("`kugetsu list --all` shows what there is"));
+    }
+    if let Some(session) = session.filter(|_| !args.force) {
+        pull::check(setup, issue, &session).await?;
     }
     let fate = if args.force { Unsaved::Discard } else { Unsaved::Keep };
     let lost = match &status {

@@ -31,6 +31,8 @@ An issue is named in one of these ways:
   https://github.com/acme/widgets/issues/42    its address; also of Gitea, Forgejo and GitLab
   github.com/acme/widgets#42                   host/owner/repo#number
   acme/widgets#42                              on the default server
+  '#42'                                        in a checkout of its repository (quoted: # begins a
+                                               comment in a shell)
 
 The default server is the setting default_server, or the one that `kugetsu server default` names.
 An owner may have several parts, as groups of GitLab have: gitlab.com/group/sub/tool#7.
@@ -40,8 +42,8 @@ Each part is made of letters, digits, `.`, `_` and `-`, and does not begin with 
 an issue is called, its worktree stays in its directory and is no option. Two issues never share a
 worktree, a branch or a session.
 
-Refused are a bare #42, which names no repository, the address of a pull request, and an address
-with a user or a password in it.
+Refused are a bare #42 elsewhere, where it names no repository, the address of a pull request, and an
+address with a user or a password in it.
 ";
 
 pub(super) fn help(what: &[String], setup: &Setup) -> Result<(), CliError> {

@@ -9,6 +9,7 @@ use crate::args::{Import, Init};
 use crate::errors::{CliError, Kind, worker};
 use crate::paths;
 use crate::screen::Tone;
+use crate::servers::Servers;
 use crate::settings;
 use crate::setup::Setup;
 
@@ -65,6 +66,7 @@ pub(super) async fn make(setup: &Setup, anew: bool) -> Result<Base, CliError> {
     let paths = setup.paths()?;
     paths.make()?;
     paths::write_new(&paths.config(), &settings::commented())?;
+    paths::write_new(&paths.servers(), &Servers::seeded().text()?)?;
     paths::write_new(&paths.env().join("default.env"), DEFAULT_ENV)?;
     paths::write_new(&paths.env().join("pm-agent.env"), PM_ENV)?;
     // Whoever holds the PM's slot uses its session; and of two who initialise at once, one does.

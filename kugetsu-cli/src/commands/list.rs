@@ -38,6 +38,7 @@ pub(super) async fn list(args: List, setup: &Setup) -> Result<(), CliError> {
         return screen.answer(&json!({ "sessions": rows }));
     }
     let mut table = Rows::new(["SESSION_ID", "STATE", "ISSUE/KIND", "BRANCH", "WORKTREE"]);
+    let mut with_pr = Rows::new(["SESSION_ID", "STATE", "ISSUE/KIND", "BRANCH", "PR", "WORKTREE"]);
     let or_dash = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), escape::line);
     for row in &rows {
         let name = match (&row.of, row.kind) {
@@ -46,9 +47,15 @@ pub(super) async fn list(args: List, setup: &Setup) -> Result<(), CliError> {
             (None, kind) => kind.to_owned(),
         };
         let worktree = row.worktree.as_deref().map_or("-".to_owned(), |path| screen.path(path));
-        table.row([or_dash(&row.session), row.state.clone(), name, or_dash(&row.branch), worktree]);
+        let cells =
+            [or_dash(&row.session), row.state.clone(), name, or_dash(&row.branch), worktree];
+        let [session, state, name, branch, worktree] = cells.clone();
+        table.row(cells);
+        with_pr.row([session, state, name, branch, or_dash(&row.pr), worktree]);
     }
-    table.show(screen)
+    // A column in which nothing stands is not worth its width.
+    let has_pr = rows.iter().any(|row| row.pr.is_some());
+    if has_pr { with_pr.show(screen) } else { table.show(screen) }
 }
 
 async fn listed(args: &List, setup: &Setup) -> Result<Vec<Listed>, CliError> {

@@ -14,12 +14,14 @@ mod foreground;
 mod help;
 mod import;
 mod init;
+mod issue_text;
 mod list;
 mod logs;
 mod man;
 mod mcp;
 mod notify;
 mod prune;
+mod pull;
 mod queue;
 mod queue_daemon;
 mod server;
@@ -46,6 +48,7 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
     if setup.paths().is_ok() || !matches!(command, Command::Completions { .. }) {
         setup.caller()?.check(&command, setup.global())?;
     }
+    setup.hide_secrets();
     match command {
         Command::Completions { shell } => completions::print(shell, setup),
         Command::Config(Config::List) => config::list(setup),

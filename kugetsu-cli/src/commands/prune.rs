@@ -9,6 +9,7 @@ use kugetsu_core::{
 use serde_json::json;
 
 use super::destroy::{agreed, forget, unsaved};
+use super::pull;
 use crate::args::Prune;
 use crate::errors::CliError;
 use crate::screen::Screen;
@@ -66,8 +67,12 @@ async fn plan(setup: &Setup) -> Result<Plan, CliError> {
     for session in sessions {
         let SessionKind::Dev(issue) = &session.kind else { continue };
         with_session.insert(issue.clone());
-        if !with_worktree.contains(issue) && !in_use(setup, issue).await? {
-            plan.sessions.push(session);
+        if with_worktree.contains(issue) || in_use(setup, issue).await? {
+            continue;
+        }
+        match pull::keeps(setup, &session).await? {
+            Some(why) => plan.kept.push((issue.clone(), why.message().to_owned())),
+            None => plan.sessions.push(session),
         }
     }
     for worktree in there.into_iter().filter(|w| !with_session.contains(&w.issue)) {

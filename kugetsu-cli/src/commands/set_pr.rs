@@ -1,10 +1,59 @@
 //! `kugetsu set-pr`: the pull request of an issue.
 
+use kugetsu_core::{
+    Clock as _, Expected, IssueRef, PullRef, SessionError, SessionKind, SessionQuery,
+};
+use serde_json::json;
+
 use crate::args::SetPr;
 use crate::errors::CliError;
-use crate::setup::Setup;
+use crate::setup::{Setup, clock};
 
-#[allow(clippy::unused_async)]
-pub(super) async fn set_pr(args: SetPr, _setup: &Setup) -> Result<(), CliError> {
-    Err(CliError::failed(format!("{args:?} is not there yet")))
+const FORMS: &str = "write it as https://host/owner/repo/pull/7, https://host/owner/repo/pulls/7 or \
+     https://host/owner/repo/-/merge_requests/7";
+
+pub(super) async fn set_pr(args: SetPr, setup: &Setup) -> Result<(), CliError> {
+    let issue = setup.issue(&args.issue)?;
+    let pr = checked(&args.pr_url).map_err(|error| error.hint(FORMS))?;
+    setup.must_be_made()?;
+    if !remember(setup, &issue, &pr).await? {
+        return Err(CliError::failed(format!("{issue} has no session"))
+            .hint(format!("begin with `kugetsu start {issue} <message>`")));
+    }
+    let screen = setup.screen();
+    if screen.json {
+        return screen.answer(&json!({ "issue": issue, "pr": pr }));
+    }
+    screen.say(format!("{issue} has led to {pr}"))
+}
+
+/// Records the pull request in the issue's session. Says whether there is one.
+pub(super) async fn remember(setup: &Setup, issue: &IssueRef, pr: &str) -> Result<bool, CliError> {
+    let sessions = &setup.stores().await?.sessions;
+    loop {
+        let query = SessionQuery::of(SessionKind::Dev(issue.clone()));
+        let Some(mut session) = sessions.find(&query).await?.pop() else { return Ok(false) };
+        if session.pr.as_deref() == Some(pr) {
+            return Ok(true);
+        }
+        session.pr = Some(pr.to_owned());
+        session.updated = clock()?.now();
+        match sessions.put(&session, Expected::At(session.revision)).await {
+            Err(SessionError::Conflict { .. }) => {}
+            other => return other.map(|_| true).map_err(CliError::from),
+        }
+    }
+}
+
+/// A pull request's address, without what may stand behind it.
+pub(super) fn checked(url: &str) -> Result<String, CliError> {
+    let plain = url.split(['?', '#']).next().unwrap_or_default();
+    if plain.parse::<PullRef>().is_ok() {
+        return Ok(plain.to_owned());
+    }
+    if plain.contains('@') {
+        return Err(CliError::usage("a pull request's address has no user and no password in it"));
+    }
+    let shown: String = plain.chars().take(80).collect();
+    Err(CliError::usage(format!("{shown:?} is no address of a pull request")))
 }

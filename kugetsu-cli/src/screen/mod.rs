@@ -7,11 +7,14 @@ pub(crate) mod table;
 pub(crate) mod teller;
 pub(crate) mod time;
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use kugetsu_queue::Mask;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::args::Color;
 use crate::errors::CliError;
@@ -19,6 +22,8 @@ use crate::surroundings::{Surroundings, Terminals};
 
 /// The streams. The answer goes to the output, and everything else to the error stream.
 pub(crate) struct Screen {
+    /// What is hidden in all that is said, once it is known.
+    mask: OnceLock<Mask>,
     input: Mutex<Box<dyn BufRead + Send>>,
     output: Mutex<Box<dyn Write + Send>>,
     error: Mutex<Box<dyn Write + Send>>,
@@ -69,14 +74,30 @@ impl Screen {
             terminals,
             json,
             paint,
+            mask: OnceLock::new(),
             home: around.variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from),
         }
     }
 
+    /// Hides these secrets in all that is said from now on.
+    pub(crate) fn hide(&self, mask: Mask) {
+        let _ = self.mask.set(mask);
+    }
+
+    /// The text without secrets, before it is cut to a glimpse.
+    pub(crate) fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.mask.get().map_or(Cow::Borrowed(text), |mask| mask.text(text))
+    }
+
     /// A line of the answer. It is an error if it cannot be written, unless its reader has gone.
     pub(crate) fn say(&self, line: impl AsRef<str>) -> Result<(), CliError> {
+        self.reveal(&self.masked(line.as_ref()))
+    }
+
+    /// A line of the answer as it is, with the secrets in it.
+    pub(crate) fn reveal(&self, line: &str) -> Result<(), CliError> {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        match writeln!(output, "{}", line.as_ref()).and_then(|()| output.flush()) {
+        match writeln!(output, "{line}").and_then(|()| output.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(CliError::io("write the answer", &error))
             }
@@ -87,7 +108,7 @@ impl Screen {
     /// A line of commentary. Nobody is told if it cannot be written: there is nowhere to say it.
     pub(crate) fn remark(&self, line: impl AsRef<str>) {
         let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(error, "{}", line.as_ref()).and_then(|()| error.flush());
+        let _ = writeln!(error, "{}", self.masked(line.as_ref())).and_then(|()| error.flush());
     }
 
     /// A drawing beside the commentary, on a terminal. Nobody is told if it cannot be written.
@@ -98,9 +119,24 @@ impl Screen {
 
     /// The answer as JSON, in one line.
     pub(crate) fn answer(&self, value: &impl Serialize) -> Result<(), CliError> {
-        let line = serde_json::to_string(value)
-            .map_err(|error| CliError::failed(format!("could not write JSON: {error}")))?;
-        self.say(line)
+        let told = |error| CliError::failed(format!("could not write JSON: {error}"));
+        let mut value = serde_json::to_value(value).map_err(told)?;
+        self.mask_within(&mut value);
+        self.reveal(&value.to_string())
+    }
+
+    /// Masks texts and not the document that they stand in, which stays one.
+    fn mask_within(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(masked) = self.masked(text) {
+                    *text = masked;
+                }
+            }
+            Value::Array(all) => all.iter_mut().for_each(|one| self.mask_within(one)),
+            Value::Object(all) => all.values_mut().for_each(|one| self.mask_within(one)),
+            _ => {}
+        }
     }
 
     /// Asks, and takes anything but a yes for a no. Only where a person can answer.

@@ -12,10 +12,12 @@ pub(crate) use file::{commented, flat_line};
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting};
 
+use kugetsu_core::Association;
 use kugetsu_queue::Verbosity;
 
 use crate::errors::CliError;
 use crate::paths::Paths;
+use crate::servers::{self, Servers};
 use crate::surroundings::Surroundings;
 
 /// Where a setting's value came from.
@@ -56,19 +58,24 @@ pub(crate) struct Settings {
     values: Vec<Value>,
     /// Where notices are brought, besides the inbox.
     sinks: Vec<Sink>,
+    /// The git servers.
+    servers: Servers,
     /// The user's home, for `~`.
     home: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Reads them: flag over environment over `config.toml` over `config` over default.
+    /// Reads them: flag over environment over `config.toml` over `config` over default. The server
+    /// that `kugetsu server default` has made it comes before the default.
     pub(crate) fn read(
         paths: &Paths,
         around: &Surroundings,
         flags: &[String],
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), home };
+        let servers = Servers::read(&paths.servers())?;
+        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        settings.default_to_server(&paths.servers());
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
         for setting in SETTINGS {
@@ -80,6 +87,34 @@ impl Settings {
             settings.set_from_flag(flag)?;
         }
         Ok(settings)
+    }
+
+    /// Reads what makes sense of them, and tells what does not: of each file the first mistake, and
+    /// every variable and flag.
+    pub(crate) fn survey(
+        paths: &Paths,
+        around: &Surroundings,
+        flags: &[String],
+    ) -> (Self, Vec<CliError>) {
+        let home = around.variable("HOME").map(PathBuf::from);
+        let mut mistakes = Vec::new();
+        let servers = Servers::read(&paths.servers()).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Servers::seeded()
+        });
+        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        settings.default_to_server(&paths.servers());
+        mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
+        mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
+        for setting in SETTINGS {
+            if let Some(value) = around.variable(setting.variable).filter(|v| !v.is_empty()) {
+                mistakes.extend(settings.set_from_environment(setting, value).err());
+            }
+        }
+        for flag in flags {
+            mistakes.extend(settings.set_from_flag(flag).err());
+        }
+        (settings, mistakes)
     }
 
     pub(crate) fn values(&self) -> &[Value] {
@@ -140,8 +175,49 @@ impl Settings {
         }
     }
 
+    /// The host of references that name no server.
     pub(crate) fn default_server(&self) -> Option<&str> {
-        self.get("default_server")
+        let named = self.get("default_server")?;
+        Some(self.servers.host(named).unwrap_or(named))
+    }
+
+    /// Whose words on an issue are given to agents.
+    pub(crate) fn trusted_authors(&self) -> Vec<Association> {
+        let words = self.get("trusted_authors").unwrap_or_default().split(',');
+        words
+            .filter_map(|word| match word {
+                "owner" => Some(Association::Owner),
+                "member" => Some(Association::Member),
+                "collaborator" => Some(Association::Collaborator),
+                "contributor" => Some(Association::Contributor),
+                "stranger" => Some(Association::Stranger),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether an issue's work is kept while its pull request is open.
+    pub(crate) fn checks_pull_requests(&self) -> bool {
+        self.get("worktree_check_pr_status") != Some("false")
+    }
+
+    /// The git servers.
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// Where a setting's value came from.
+    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
+        Some(&self.values.iter().find(|value| value.setting.key == key)?.origin)
+    }
+
+    fn default_to_server(&mut self, file: &Path) {
+        let name = self.servers.chosen().map(ToString::to_string);
+        if let (Some(name), Some(setting)) = (name, table::by_key("default_server")) {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let line = servers::file::line_of_default(&text).unwrap_or(1);
+            self.set(setting, name, Origin::File { path: file.to_owned(), line });
+        }
     }
 
     /// A setting that is a path, with `~` resolved.

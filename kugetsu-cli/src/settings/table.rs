@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Text,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// Some of these words, separated by commas.
+    SomeOf(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
 }
@@ -107,6 +109,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A directory for temporary files, told to agents as KUGETSU_TEMP_DIR.",
     ),
     setting(
+        ("inherit_variables", "KUGETSU_INHERIT_VARIABLES"),
+        Kind::Text,
+        None,
+        "Variables of kugetsu's own environment that agents inherit beside the usual ones, such as \
+         `AWS_PROFILE, AWS_REGION` or `AWS_*`.",
+    ),
+    setting(
         ("store", "KUGETSU_STORE"),
         Kind::Text,
         Some("sqlite"),
@@ -154,11 +163,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("7"),
         "How long the log of an attempt is kept, in days.",
     ),
-    later(
+    setting(
         ("worktree_check_pr_status", "WORKTREE_CHECK_PR_STATUS"),
         Kind::Flag,
-        "true",
-        "Whether `destroy` refuses while the pull request is open.",
+        Some("true"),
+        "Whether `destroy` and `prune` keep an issue's work while its pull request is open.",
+    ),
+    setting(
+        ("trusted_authors", "KUGETSU_TRUSTED_AUTHORS"),
+        Kind::SomeOf(&["owner", "member", "collaborator", "contributor", "stranger"]),
+        Some("owner,member,collaborator"),
+        "Whose words on an issue are given to agents, by what they are to its repository: some of owner, \
+         member, collaborator, contributor and stranger. Set it in a file: an agent's environment has no \
+         say in it.",
     ),
     later(
         ("enable_context_dump", "ENABLE_CONTEXT_DUMP"),
@@ -209,6 +226,13 @@ impl Kind {
             Self::Text => Ok(text.to_owned()),
             Self::OneOf(words) if words.contains(&text) => Ok(text.to_owned()),
             Self::OneOf(words) => Err(format!("{text:?} is none of {}", words.join(", "))),
+            Self::SomeOf(words) => {
+                let some: Vec<&str> = text.split(',').map(str::trim).collect();
+                match some.iter().find(|word| !words.contains(word)) {
+                    Some(word) => Err(format!("{word:?} is none of {}", words.join(", "))),
+                    None => Ok(some.join(",")),
+                }
+            }
             Self::Flag => match text {
                 "true" | "1" | "yes" | "on" => Ok("true".into()),
                 "false" | "0" | "no" | "off" => Ok("false".into()),
@@ -221,7 +245,7 @@ impl Kind {
     pub(crate) fn toml(self, text: &str) -> String {
         match self {
             Self::Count { .. } | Self::Amount | Self::Flag => text.to_owned(),
-            Self::Text | Self::OneOf(_) => format!("{text:?}"),
+            Self::Text | Self::OneOf(_) | Self::SomeOf(_) => format!("{text:?}"),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Desk {
     directory: TempDir,
     pub(crate) agent: FakeAgent,
     variables: Vec<(String, String)>,
+    /// Where the commands are run.
+    place: String,
 }
 
 /// What a command did.
@@ -34,7 +36,7 @@ pub(crate) fn desk() -> Desk {
     let directory = TempDir::with_prefix("kugetsu-cli-").unwrap();
     std::fs::create_dir(directory.path().join("home")).unwrap();
     SampleRepository::new(&directory.path().join("origin")).unwrap();
-    Desk { directory, agent: FakeAgent::new(), variables: Vec::new() }
+    Desk { directory, agent: FakeAgent::new(), variables: Vec::new(), place: "home".into() }
 }
 
 /// A desk where `kugetsu init` was run, and that knows where `ISSUE`'s repository is.
@@ -50,6 +52,12 @@ pub(crate) fn initialised() -> Desk {
 impl Desk {
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// The commands are run in this directory from now on.
+    pub(crate) fn standing_in(mut self, place: &str) -> Self {
+        self.place = place.into();
         self
     }
 
@@ -73,7 +81,7 @@ impl Desk {
     /// Runs the command with something to read.
     pub(crate) fn run_with(&self, words: &[&str], input: &[u8], terminals: Terminals) -> Ran {
         let (out, err) = (Paper::default(), Paper::default());
-        let mut around = Surroundings::new(self.path("home"), out.clone(), err.clone())
+        let mut around = Surroundings::new(self.path(&self.place), out.clone(), err.clone())
             .with_variable("PATH", std::env::var_os("PATH").unwrap())
             .with_variable("HOME", self.path("home"))
             .with_variable("KUGETSU_DIR", self.path("kugetsu"))

@@ -385,7 +385,7 @@ fn session_fixtures() -> Vec<Fixture> {
                 ),
                 ("worktrees/example.com-a-b-c-1/a", ""),
             ],
-            [("skipped", "worktree", "of example.com/a/b-c#1", "two issues shared one worktree")],
+            [("skipped", "worktree", "of example.com/a-b/c#1", "two issues shared one worktree")],
         ),
         fixture(
             "a worktree without a session",

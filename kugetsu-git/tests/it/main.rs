@@ -1,6 +1,9 @@
 //! Worktrees over real git repositories, in temporary directories.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod breakages;
+mod checkout;
+mod clones;
 mod crash;
 mod damage;
 mod ground;
@@ -10,6 +13,7 @@ mod last;
 mod prepare;
 mod remote;
 mod remove;
+mod repair;
 mod source;
 mod suite;
 mod together;

@@ -15,6 +15,7 @@ use super::{model, scratch};
 use crate::rules::Rule;
 use crate::runner::OpencodeRunner;
 use crate::sessions::{Copied, digest, import, is_same, session_id, title};
+use crate::state::State;
 use crate::{environment, fault, quirks};
 
 /// The session that the request speaks of, in its directory.
@@ -125,20 +126,24 @@ impl OpencodeRunner {
         Err(fault::backend("delete a session", Retry::Later, output.complaint()))
     }
 
-    /// A run approves what the user has set to ask, so only what is denied has to be said.
     pub(crate) async fn solo_rules(&self, role: Role) -> Result<Vec<Rule>, AgentError> {
-        let state = self.state().await?;
+        Ok(self.plain_rules(role, &self.state().await?))
+    }
+
+    /// The rules of a role where nobody has told what the user's own are. A run approves what the
+    /// user has set to ask, so only what is denied has to be said.
+    pub(crate) fn plain_rules(&self, role: Role, state: &State) -> Vec<Rule> {
         let mut rules = vec![
             Rule::deny("read", "*.env"),
             Rule::deny("read", "*.env.*"),
             Rule::allow("read", "*.env.example"),
         ];
         rules.extend_from_slice(self.config().rules.of(role));
-        let places = environment::own_places(self.config(), &state);
+        let places = environment::own_places(self.config(), state);
         rules.extend(
             places.iter().map(|place| Rule::allow("external_directory", format!("{place}/*"))),
         );
-        Ok(rules)
+        rules
     }
 
     async fn solo_make(

@@ -92,6 +92,11 @@ impl Fixture {
         env
     }
 
+    /// The environment of a program in this home.
+    pub(crate) fn env(&self) -> Vec<(OsString, OsString)> {
+        self.sandbox.env()
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod asking;
+mod care;
 mod fixture;
 mod guard;
 mod pm;

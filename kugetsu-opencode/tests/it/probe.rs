@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use kugetsu_core::agent::{AgentError, RunRequest};
-use kugetsu_core::{AgentRunner as _, Retry};
+use kugetsu_core::agent::{AgentError, Role, RunRequest};
+use kugetsu_core::{AgentRunner as _, AgentSessionId, Retry};
 use kugetsu_opencode::{GuardProgram, OpencodeConfig, OpencodeRunner};
 use tempfile::TempDir;
 
@@ -84,4 +84,17 @@ async fn without_a_guard_nothing_is_started() {
     assert!(trouble.contains("/nowhere/kugetsu-guard"), "{trouble}");
     let error = runner.start(RunRequest::new(directory.path(), "hello")).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never, "{error}");
+}
+
+#[tokio::test]
+async fn looking_starts_nothing_and_makes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "[ \"$1\" = --version ] || touch started; echo 1.18.33";
+    let runner = runner(&directory, pretender(&directory, script));
+    assert_eq!(runner.probe().await.unwrap().trouble, None);
+    assert_eq!(runner.leftovers().await.unwrap(), []);
+    let sessions = [(AgentSessionId::new("ses_1").unwrap(), Role::Dev)];
+    assert_eq!(runner.examine_permissions(&sessions).await.unwrap(), None, "no database");
+    assert_eq!(runner.mend_permissions(&sessions).await.unwrap(), None, "no database");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "the program alone is there");
 }

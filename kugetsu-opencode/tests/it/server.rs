@@ -113,12 +113,21 @@ async fn what_outlives_owner_and_guard_is_ended_before_the_next_agent_starts() {
     kill(guards(&fixture.state())[0]);
     owner.kill();
     assert!(is_anyone_asleep_in(&worktree), "nothing is left to be ended");
+    // Looking ends nothing, however often.
+    for _ in 0..2 {
+        let left = fixture.runner.leftovers().await.unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].processes.iter().any(|(_, program)| program == "sleep"), "{left:?}");
+        assert!(left[0].record.exists());
+    }
+    assert!(is_anyone_asleep_in(&worktree), "looking has ended it");
     let told = fixture.run(RunRequest::new(&worktree, "MODEL: say next")).await;
     assert!(told.is_done(), "{told:?}");
     assert!(!is_anyone_asleep_in(&worktree));
     let ended = fixture.runner.take_ended();
     assert!(ended.iter().any(|ended| ended.program == "sleep"), "{ended:?}");
     assert_eq!(fixture.runner.take_ended(), []);
+    assert_eq!(fixture.runner.leftovers().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +138,7 @@ async fn a_living_owner_is_left_alone() {
         fixture.runner.start(RunRequest::new(&worktree, "MODEL: gate g ;; say on")).await.unwrap();
     fixture.model.wait_for_in_flight(1).await;
     let another = fixture.another_runner();
+    assert_eq!(another.leftovers().await.unwrap(), []);
     assert_eq!(another.recover().await.unwrap(), []);
     fixture.model.open("g");
     assert_eq!(read(run).await.text(), "on");

@@ -21,14 +21,7 @@ pub(crate) struct KernelLock {
 impl KernelLock {
     /// The lock of the file at `path`, which is made if there is none.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
-        Ok(Self { file })
+        Ok(Self { file: open_or_read(path)? })
     }
 
     /// The lock of the file at `path`, if there is one.
@@ -36,6 +29,9 @@ impl KernelLock {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => Ok(Some(Self { file })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Ok(Some(Self { file: File::open(path)? }))
+            }
             Err(error) => Err(error),
         }
     }
@@ -78,6 +74,17 @@ impl KernelLock {
 impl AsFd for KernelLock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+/// The file, made if there is none. Where nothing can be written it is opened for reading, which a
+/// kernel lock does not mind.
+pub(super) fn open_or_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path),
+        opened => opened,
     }
 }
 

@@ -1,11 +1,11 @@
 //! The places of one key: its lock files, which of them this process holds, and how one is taken.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use kugetsu_core::slot::SlotGuard;
 use kugetsu_core::{IssueRef, Slot, SlotKey};
 
 use super::SlotLimits;
-use super::lock::KernelLock;
+use super::lock::{self, KernelLock};
 use super::note::Note;
 use super::turnstile::Turnstile;
 use crate::bell::Bell;
@@ -60,12 +60,7 @@ enum Place {
 
 impl Places {
     pub(super) fn of_class(key: SlotKey, home: &Path, limit: u32) -> io::Result<Arc<Self>> {
-        let extent = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(home.join("extent"))?;
+        let extent = lock::open_or_read(&home.join("extent"))?;
         let bell = Bell::new(home.join("bell"));
         bell.hang()?;
         let turnstile = Turnstile::new(home.join("turnstile.lock"));

@@ -1,12 +1,16 @@
 //! What happened.
 
 use async_trait::async_trait;
-use kugetsu_core::{Cursor, Event, EventLog, StoreError};
+use kugetsu_core::event::{Json, Unknown};
+use kugetsu_core::{Cursor, Event, EventLog, Happening, StoreError, TaskId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
 use super::fault::Fault;
-use super::tasks::{document, number, text};
+use super::tasks::{number, text};
+
+/// The type of an event that cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 #[async_trait]
 impl EventLog for SqliteStore {
@@ -33,9 +37,8 @@ impl EventLog for SqliteStore {
                 let mut events = Vec::new();
                 while let Some(row) = rows.next()? {
                     let cursor = place(row.get(0)?);
-                    let event = serde_json::from_str(document(row, 1)?)
-                        .map_err(|error| Fault::unreadable(&format!("event {cursor}"), &error))?;
-                    events.push((cursor, event));
+                    let document = row.get_ref(1)?.as_bytes().unwrap_or_default();
+                    events.push((cursor, read(document)));
                 }
                 Ok(events)
             })
@@ -59,6 +62,22 @@ pub(super) fn insert(connection: &Connection, documents: &[String]) -> Result<()
         insert.execute([document])?;
     }
     Ok(())
+}
+
+/// The event, or one of a type that nobody knows which holds what is stored: readers go on after
+/// it, and nothing of it is lost.
+fn read(document: &[u8]) -> Event {
+    serde_json::from_slice(document).unwrap_or_else(|_| {
+        let read: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
+        let part = |name: &str| read.get(name).cloned().unwrap_or_default();
+        let at = serde_json::from_value(part("at")).unwrap_or(Timestamp::from_millis(0));
+        let task =
+            serde_json::from_value(part("task")).unwrap_or_else(|_| TaskId::of_key(UNREADABLE));
+        let issue = serde_json::from_value(part("issue")).ok();
+        let text = String::from_utf8_lossy(document).into_owned();
+        let what = Unknown { kind: UNREADABLE.to_owned(), data: Json::Text(text) };
+        Event::new(at, task, issue, Happening::Unknown(what))
+    })
 }
 
 fn end(connection: &Connection) -> Result<Cursor, Fault> {

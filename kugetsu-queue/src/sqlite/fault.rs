@@ -7,6 +7,8 @@ use kugetsu_core::{NotifyError, Retry, SessionError, SessionKind, StoreError, Ta
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
+use super::care::FileFault;
+
 /// A fault, before it is known which trait it is told through.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -55,6 +57,21 @@ impl Fault {
         matches!(error.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
     }
 
+    /// Whether the file, or what it is in, cannot be written.
+    pub(super) fn is_read_only(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied)
+            ),
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether a row broke a `UNIQUE` rule.
     pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
         error.sqlite_error().is_some_and(|error| {
@@ -81,6 +98,17 @@ impl Fault {
                 retry: fault.retry(),
                 source: fault.words(),
             },
+        }
+    }
+
+    pub(super) fn into_file_fault(self) -> FileFault {
+        match self {
+            Self::Newer { found, known } => FileFault::Newer { found, known },
+            Self::Damaged(detail) => FileFault::Damaged { detail },
+            Self::Sqlite(error) if is_damage(&error) => {
+                FileFault::Damaged { detail: error.to_string() }
+            }
+            fault => FileFault::Closed { detail: fault.words().to_string() },
         }
     }
 

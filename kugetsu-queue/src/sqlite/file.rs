@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,13 +35,27 @@ pub(super) enum Use {
 }
 
 /// Connects to the store at `path`, which is made or brought to the newest format first.
+///
+/// Where nothing can be written and nobody does, it can still be read. One that was made before and
+/// is gone is no empty store.
 pub(super) fn connect(path: &Path, usage: Use) -> Result<Connection, Fault> {
     if !path.try_exists()? {
+        if was_made(path) {
+            return Err(Fault::Damaged("the file is gone, though it was made before".into()));
+        }
         make(path)?;
     }
-    let mut connection = open(path)?;
-    if recognise(&connection)? < FORMAT {
+    let connected = open(path).and_then(|connection| Ok((recognise(&connection)?, connection)));
+    let (format, mut connection) = match connected {
+        Err(fault) if fault.is_read_only() && has_no_log(path) => return frozen(path),
+        connected => connected?,
+    };
+    if format < FORMAT {
         upgrade(path, &mut connection)?;
+    }
+    if !was_made(path) {
+        // Only whoever can write could lose it.
+        let _ = mark(path);
     }
     if usage == Use::Reading {
         connection.pragma_update(None, "query_only", true)?;
@@ -60,8 +75,49 @@ pub(super) fn format(connection: &Connection) -> Result<u32, Fault> {
     Ok(found)
 }
 
+/// The store as it lies there, for reading: nobody changes it while it is read.
+pub(super) fn frozen(path: &Path) -> Result<Connection, Fault> {
+    use std::fmt::Write as _;
+    let absolute = std::path::absolute(path)?;
+    let mut uri = String::from("file:");
+    for byte in absolute.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri.push_str("?mode=ro&immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = prepared(Connection::open_with_flags(uri, flags)?)?;
+    recognise(&connection)?;
+    Ok(connection)
+}
+
+/// Whether everything that was written is in the file itself, and nobody has it open.
+fn has_no_log(path: &Path) -> bool {
+    !fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// Whether there was a store at `path` once: its lock file says so.
+pub(super) fn was_made(path: &Path) -> bool {
+    fs::metadata(beside(path, ".lock")).is_ok_and(|lock| lock.len() > 0)
+}
+
+fn mark(path: &Path) -> io::Result<()> {
+    let mut lock =
+        OpenOptions::new().append(true).create(true).mode(0o600).open(beside(path, ".lock"))?;
+    lock.write_all(b"A store was made here.\n")?;
+    lock.sync_all()
+}
+
 /// Makes an empty store under another name and renames it, so that no half-made one is ever seen.
-fn make(path: &Path) -> Result<(), Fault> {
+pub(super) fn make(path: &Path) -> Result<(), Fault> {
     let directory = directory_of(path);
     if !directory.try_exists()? {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -87,6 +143,7 @@ fn make(path: &Path) -> Result<(), Fault> {
     File::open(&unfinished)?.sync_all()?;
     fs::rename(&unfinished, path)?;
     File::open(directory)?.sync_all()?;
+    mark(path)?;
     Ok(())
 }
 
@@ -108,10 +165,13 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     })
 }
 
-fn open(path: &Path) -> Result<Connection, Fault> {
+pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
     // Without the flag that lets SQLite make the file: it would be made with the umask's mode.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    prepared(Connection::open_with_flags(path, flags)?)
+}
+
+fn prepared(connection: Connection) -> Result<Connection, Fault> {
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
@@ -122,7 +182,7 @@ fn open(path: &Path) -> Result<Connection, Fault> {
 }
 
 /// The file's format, if it is a store of ours at all.
-fn recognise(connection: &Connection) -> Result<u32, Fault> {
+pub(super) fn recognise(connection: &Connection) -> Result<u32, Fault> {
     let application: i32 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let found = format(connection)?;
@@ -133,7 +193,7 @@ fn recognise(connection: &Connection) -> Result<u32, Fault> {
 }
 
 /// The right to make the file or to change its format, for one process at a time.
-fn gate(path: &Path) -> Result<KernelLock, Fault> {
+pub(super) fn gate(path: &Path) -> Result<KernelLock, Fault> {
     let mut lock = KernelLock::open(&beside(path, ".lock"))?;
     let start = Instant::now();
     while !lock.try_take()? {
@@ -149,14 +209,14 @@ fn gate(path: &Path) -> Result<KernelLock, Fault> {
     Ok(lock)
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)

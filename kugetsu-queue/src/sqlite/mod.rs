@@ -9,12 +9,18 @@
 //!   one's, then fails with [`Retry::Later`](kugetsu_core::Retry::Later).
 //! * A file of a newer format is refused, also when another process brings it to a newer format
 //!   while it is open here. One of an older format is brought to this one when it is opened.
-//! * A damaged file is an error that says so. It is never taken for an empty store.
+//! * A damaged file is an error that says so, and so is one that was made and is gone. Neither is taken
+//!   for an empty store.
+//! * A record that cannot be read stops nothing but itself: lists leave it out, readers of the log get
+//!   it as an event of the unknown type `unreadable`, and [`care`] tells of it.
+//! * Where nothing can be written (a read-only file system) and nothing waits to be written, it can be
+//!   read.
 //! * A future that is dropped half-way may still have written. Whoever must know reads again.
 //!
 //! Documents are read tolerantly: fields that this version does not know are ignored, and lost when
 //! it writes the same task or session again. Events and notices are never written again.
 
+pub mod care;
 mod database;
 mod events;
 mod fault;

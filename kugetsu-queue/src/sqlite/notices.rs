@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::SqliteStore;
 use super::fault::Fault;
-use super::tasks::{document, text};
+use super::tasks::{document, readable, text};
 use crate::inbox::{Inbox, Notices, StoredNotice};
 
 #[async_trait]
@@ -41,18 +41,20 @@ impl Inbox for SqliteStore {
             .read(move |connection| {
                 let mut query = connection.prepare_cached(match which {
                     Notices::Unread => {
-                        "SELECT unread, document, key FROM notice WHERE unread = 1 ORDER BY seq"
+                        "SELECT unread, document FROM notice WHERE unread = 1 ORDER BY seq"
                     }
-                    Notices::All => "SELECT unread, document, key FROM notice ORDER BY seq",
+                    Notices::All => "SELECT unread, document FROM notice ORDER BY seq",
                 })?;
                 let mut rows = query.query([])?;
                 let mut notices = Vec::new();
                 while let Some(row) = rows.next()? {
-                    let notice = serde_json::from_str(document(row, 1)?).map_err(|e| {
-                        let key: String = row.get(2).unwrap_or_default();
-                        Fault::unreadable(&format!("notice {key}"), &e)
-                    })?;
-                    notices.push(StoredNotice::new(notice, row.get(0)?));
+                    let read = document(row, 1).and_then(|document| {
+                        serde_json::from_str(document)
+                            .map_err(|error| Fault::unreadable("a notice", &error))
+                    });
+                    if let Some(notice) = readable(read).transpose()? {
+                        notices.push(StoredNotice::new(notice, row.get(0)?));
+                    }
                 }
                 Ok(notices)
             })

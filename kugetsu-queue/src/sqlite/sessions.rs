@@ -8,7 +8,7 @@ use rusqlite::{Row, params};
 
 use super::SqliteStore;
 use super::fault::Fault;
-use super::tasks::{document, number, text};
+use super::tasks::{document, number, readable, text};
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -73,11 +73,14 @@ impl SessionStore for SqliteStore {
             let kind = query.kind.as_ref().map(text).transpose()?;
             self.database
                 .read(move |connection| {
+                    // Whoever asks for one must not take an unreadable one for none.
+                    let is_for_one = kind.is_some();
                     let mut sessions: Vec<Session> = connection
                         .prepare_cached(
                             "SELECT document, id FROM session WHERE ?1 IS NULL OR kind = ?1",
                         )?
                         .query_and_then([kind], read)?
+                        .filter_map(|read| if is_for_one { Some(read) } else { readable(read) })
                         .collect::<Result<_, _>>()?;
                     sessions.sort_by(|a, b| a.kind.cmp(&b.kind));
                     Ok(sessions)

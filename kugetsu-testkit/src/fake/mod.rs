@@ -3,6 +3,7 @@
 mod agent;
 mod chance;
 mod clock;
+mod forge;
 mod notifier;
 mod slots;
 mod strict;
@@ -12,6 +13,7 @@ mod worktrees;
 pub use agent::{FakeAgent, FakeRun};
 pub use chance::{FixedChance, SeededChance};
 pub use clock::ManualClock;
+pub use forge::{FakeForge, ForgeApi, ForgeFault, ForgeRequest};
 pub use notifier::RecordingNotifier;
 pub use slots::MemorySlots;
 pub use strict::{Fault, Operation, StrictStore};

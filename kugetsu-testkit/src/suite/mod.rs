@@ -31,9 +31,11 @@
 //! | [`WorktreeProvider`](kugetsu_core::WorktreeProvider) | [`WorktreeFixture`] | `worktree_provider_suite!` | [`worktrees::PROMISES`] |
 //! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_suite!` | [`slots::PROMISES`] |
 //! | [`MemoStore`](kugetsu_core::MemoStore) | [`MemoStoreFixture`] | `memo_store_suite!` | [`memos::PROMISES`] |
+//! | [`IssueTracker`](kugetsu_core::IssueTracker), [`Forge`](kugetsu_core::Forge) | [`ForgeFixture`] | `forge_suite!` | [`forges::PROMISES`] |
 //! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_suite!` | [`notices::PROMISES`] |
 
 pub mod agents;
+pub mod forges;
 pub mod memos;
 pub mod notices;
 mod promise;
@@ -44,6 +46,7 @@ pub mod tasks;
 pub mod worktrees;
 
 pub use agents::{AgentRunnerFixture, Deed};
+pub use forges::ForgeFixture;
 pub use memos::MemoStoreFixture;
 pub use notices::NotifierFixture;
 #[doc(hidden)]

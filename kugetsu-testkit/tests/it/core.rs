@@ -7,5 +7,6 @@ mod golden;
 mod issues;
 mod names;
 mod notices;
+mod pulls;
 mod queue;
 mod tasks;

@@ -15,6 +15,7 @@ use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository};
 
 use crate::commands::foreground;
 use crate::errors::{CliError, Kind};
+use crate::repositories;
 use crate::setup::{Setup, clock};
 
 /// How many agents may be alive at once.
@@ -72,7 +73,7 @@ impl Stage {
         self.setup.paths()?.make()?;
         let issue = self.issue(1)?;
         let path = self.repository.path().to_string_lossy();
-        self.setup.remember(issue.repository(), &path)
+        repositories::remember(&self.setup, issue.repository(), &path)
     }
 
     pub(super) async fn most_alive(&self) -> Result<usize, CliError> {

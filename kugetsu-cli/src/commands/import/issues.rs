@@ -157,10 +157,12 @@ impl Import<'_> {
             && let Some(source) = kugetsu_git::remote_of(from)
             && source.as_str().trim_end_matches(".git") != usual
         {
-            self.setup.remember(repository, source.as_str())?;
+            crate::repositories::remember(self.setup, repository, source.as_str())?;
             notes.push(format!("its repository is {source}"));
         }
-        self.setup.git_worktrees()
+        self.setup
+            .git_worktrees()?
+            .ok_or_else(|| CliError::failed("worktrees that are not git's cannot take others over"))
     }
 
     /// Where the user's own opencode keeps its conversations, if the agent is one of opencode's.

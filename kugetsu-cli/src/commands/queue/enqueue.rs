@@ -5,21 +5,26 @@ use serde_json::json;
 
 use super::hold;
 use crate::args::{Enqueue, Order};
-use crate::commands::queue_daemon;
+use crate::commands::{issue_text, queue_daemon};
 use crate::errors::CliError;
 use crate::setup::Setup;
 
 pub(super) async fn asked(args: Enqueue, setup: &Setup) -> Result<(), CliError> {
     let (issue, message) = request(&args, setup)?;
     setup.must_be_initialised().await?;
+    let message = match message {
+        Some(message) => message,
+        None => issue_text::read(setup, &issue).await?,
+    };
     enqueue(setup, Request::dev(issue, message), &args.order).await
 }
 
-fn request(args: &Enqueue, setup: &Setup) -> Result<(IssueRef, String), CliError> {
+fn request(args: &Enqueue, setup: &Setup) -> Result<(IssueRef, Option<String>), CliError> {
     let issue = setup.issue(&args.issue)?;
-    let message = match args.message.as_str() {
-        "-" => setup.screen().read_all()?,
-        given => given.to_owned(),
+    let message = match args.message.as_deref() {
+        None => return Ok((issue, None)),
+        Some("-") => setup.screen().read_all()?,
+        Some(given) => given.to_owned(),
     };
     if message.trim().is_empty() {
         return Err(CliError::usage("the message is empty").hint("say what the agent is to do"));
@@ -27,7 +32,7 @@ fn request(args: &Enqueue, setup: &Setup) -> Result<(IssueRef, String), CliError
     if message.contains('\0') {
         return Err(CliError::usage("the message contains a NUL character"));
     }
-    Ok((issue, message))
+    Ok((issue, Some(message)))
 }
 
 /// Queues it, and tells its id and whether anybody is there to carry it out.

@@ -17,10 +17,14 @@ pub(super) async fn list(open: bool, setup: &Setup) -> Result<(), CliError> {
     let query = if open { TaskQuery::open() } else { TaskQuery::all() };
     let tasks = queue.store().list(&query).await?;
     let holds = setup.holds().await?.active().await?;
+    let unreadable = super::unreadable(setup).await?;
     if screen.json {
-        return screen.answer(&json!({ "tasks": tasks, "holds": hold::json_of(&holds) }));
+        return screen.answer(&json!({
+            "tasks": tasks, "holds": hold::json_of(&holds), "unreadable": unreadable,
+        }));
     }
     hold::remark(setup, &holds)?;
+    super::remark_unreadable(setup, unreadable);
     let mut rows = Rows::new(["TASK", "STATE", "ISSUE/KIND", "ATTEMPTS", "CREATED", "MESSAGE"]);
     for task in &tasks {
         rows.row([
@@ -29,7 +33,7 @@ pub(super) async fn list(open: bool, setup: &Setup) -> Result<(), CliError> {
             task.lane(),
             task.attempts.len().to_string(),
             time::clock(task.created),
-            escape::cut(&escape::line(task.request.message()), GLIMPSE),
+            escape::cut(&escape::line(&screen.masked(task.request.message())), GLIMPSE),
         ]);
     }
     rows.show(screen)

@@ -35,6 +35,23 @@ pub(super) async fn queue(args: Queue, setup: &Setup) -> Result<(), CliError> {
     }
 }
 
+/// How many tasks cannot be read, and are in no list.
+async fn unreadable(setup: &Setup) -> Result<u64, CliError> {
+    match &setup.stores().await?.records {
+        Some(records) => Ok(records.unreadable_tasks().await?),
+        None => Ok(0),
+    }
+}
+
+fn remark_unreadable(setup: &Setup, count: u64) {
+    if count > 0 {
+        let tasks = time::counted(count, "task");
+        setup.screen().remark(format!(
+            "warning: {tasks} cannot be read, and nobody carries it out; run `kugetsu doctor`"
+        ));
+    }
+}
+
 /// An event of the queue in words: how a task went on.
 pub(super) fn settled(outcome: &Outcome) -> String {
     match outcome {

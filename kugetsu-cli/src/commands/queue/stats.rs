@@ -20,13 +20,16 @@ pub(super) async fn stats(setup: &Setup) -> Result<(), CliError> {
         ("cancelled", count(Status::Cancelled)),
     ];
     let holds = setup.holds().await?.active().await?;
+    let unreadable = super::unreadable(setup).await?;
     if screen.json {
         let mut told: serde_json::Map<_, _> =
             counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+        told.insert("unreadable".to_owned(), json!(unreadable));
         told.insert("holds".to_owned(), hold::json_of(&holds));
         return screen.answer(&told);
     }
     hold::remark(setup, &holds)?;
+    super::remark_unreadable(setup, unreadable);
     for (name, count) in counts {
         screen.say(format!("{name:<10} {count}"))?;
     }

@@ -86,6 +86,10 @@ async fn a_killed_guard_leaves_nothing_that_the_next_start_does_not_end() {
     }
     signal(&child, Signal::KILL);
     child.wait().await.unwrap();
+    // Doctor names them, and looking ends nothing.
+    let told = house.run(&["doctor", "--json"]).await;
+    assert!(told.stdout.contains("process.left-over"), "{told:?}");
+    assert!(!house.processes(None).is_empty());
     let on = house.run(&["continue", &issue(1), "MODEL: say on"]).await;
     assert_eq!(on.code, Some(0), "{on:?}");
     until_dead(&run, 5);

@@ -1,12 +1,15 @@
 //! The command and the engine with the real opencode, against the scripted model.
 
 mod attribution;
+mod canaries;
 mod daemon;
 mod death;
+mod doctor;
 mod faults;
 mod hostile;
 mod house;
 mod import;
+mod issue;
 mod job;
 mod limit;
 mod logs;

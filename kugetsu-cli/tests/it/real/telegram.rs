@@ -181,13 +181,14 @@ async fn a_sinks_secret_is_in_no_agents_environment_and_masked_wherever_an_agent
     // Not by its name: nothing in it tells that it is a secret.
     let sink = "[notify.phone]\nkind = \"telegram\"\ntoken_env = \"PHONE\"\nchats = [1]\n";
     configure(&house, sink);
+    fs::write(house.directory().join("env/default.env"), format!("PHONE='{TOKEN}'\n")).unwrap();
     let script = format!("MODEL: bash env > seen ;; bash echo {TOKEN} ;; say it is {TOKEN}");
     let mut start = house.kugetsu(&["start", &issue(1), &script]);
-    let ran = finish(start.env("PHONE", TOKEN).env("PLAIN", "to be seen").spawn().unwrap()).await;
+    let ran = finish(start.env("LC_PLAIN", "to be seen").spawn().unwrap()).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let worktree = house.directory().join("worktrees/git.example-acme-widgets-1");
     let seen = fs::read_to_string(worktree.join("seen")).unwrap();
-    assert!(seen.contains("PLAIN=to be seen"), "{seen}");
+    assert!(seen.contains("LC_PLAIN=to be seen"), "{seen}");
     assert!(!seen.contains("hunter2"), "{seen}");
     assert!(!ran.stdout.contains("hunter2"), "{ran:?}");
     let listed = house.run(&["notify", "list", "--all"]).await;

@@ -1,5 +1,6 @@
 //! The store in one `SQLite` file.
 
+mod care;
 mod crashes;
 mod format;
 mod inbox;

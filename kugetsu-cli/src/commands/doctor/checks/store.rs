@@ -1,0 +1,125 @@
+//! The store: its file, and the records in it.
+
+use std::time::Duration;
+
+use kugetsu_queue::sqlite::care::{self, FileFault, Kind};
+
+use super::super::bounded::{NoAnswer, aside};
+use super::super::finding::{
+    CHECK_HUNG, Check, Cure, EVENT_UNREADABLE, Finding, LANE_STUCK, NOTICE_UNREADABLE,
+    SESSION_UNREADABLE, STORE_CLOSED, STORE_DAMAGED, STORE_GONE, STORE_NEWER, STORE_UNKNOWN,
+    TASK_UNREADABLE,
+};
+use super::directory::word;
+use super::{Examination, Found};
+use crate::errors::CliError;
+
+/// How long a look at every page of the file may take.
+const PATIENCE: Duration = Duration::from_secs(50);
+
+/// How many records of a kind are named one by one.
+const NAMED: usize = 5;
+
+const FIX: &str = "kugetsu doctor --fix";
+
+pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
+    let paths = of.setup.paths()?;
+    if !paths.are_made() {
+        return Ok(Vec::new());
+    }
+    let kind = of.setup.place()?.setting("store").unwrap_or("sqlite").to_owned();
+    if kind != "sqlite" {
+        return Ok(other(of, &kind).await);
+    }
+    let path = paths.database();
+    let told = word(&path);
+    if !path.exists() && paths.has_remains() {
+        of.has_store.set(false);
+        return Ok(vec![gone(&told)]);
+    }
+    let examined = match aside(PATIENCE, move || care::examine(&path)).await {
+        Ok(examined) => examined,
+        Err(NoAnswer::Hung) => {
+            return Ok(vec![Finding::new(
+                CHECK_HUNG,
+                format!("{told} was not read to its end within {} s", PATIENCE.as_secs()),
+                format!("see what `sqlite3 {told} 'PRAGMA integrity_check'` says"),
+            )]);
+        }
+        Err(NoAnswer::Crashed) => return Err(CliError::failed("looking at the store panicked")),
+    };
+    of.has_store.set(examined.fault.is_none());
+    let mut found = Vec::new();
+    if let Some(fault) = examined.fault {
+        found.push(of_file(&told, fault));
+    }
+    for kind in [Kind::Task, Kind::Event, Kind::Session, Kind::Notice] {
+        let check: &Check = match kind {
+            Kind::Event => EVENT_UNREADABLE,
+            Kind::Session => SESSION_UNREADABLE,
+            Kind::Notice => NOTICE_UNREADABLE,
+            _ => TASK_UNREADABLE,
+        };
+        let records: Vec<_> = examined.unreadable.iter().filter(|r| r.kind == kind).collect();
+        for record in records.iter().take(NAMED) {
+            let text = format!("the {kind} {} cannot be read: {}", record.name, record.why);
+            found.push(Finding::new(check, text, FIX).cured_by(Cure::SetAside));
+        }
+        if records.len() > NAMED {
+            let text = format!("{} more {kind}s cannot be read", records.len() - NAMED);
+            found.push(Finding::new(check, text, FIX).cured_by(Cure::SetAside));
+        }
+    }
+    for lane in examined.stuck_lanes {
+        let text = format!("no task of {lane} may run, though there are some that could");
+        found.push(Finding::new(LANE_STUCK, text, FIX).cured_by(Cure::FreeLanes));
+    }
+    Ok(found)
+}
+
+fn gone(told: &str) -> Finding {
+    Finding::new(
+        STORE_GONE,
+        format!("{told} is gone, though kugetsu has worked here"),
+        "put it back from a backup; `kugetsu doctor --fix` begins a new one",
+    )
+    .cured_by(Cure::Salvage)
+}
+
+fn of_file(told: &str, fault: FileFault) -> Finding {
+    match fault {
+        FileFault::Gone => gone(told),
+        FileFault::Newer { found, known } => Finding::new(
+            STORE_NEWER,
+            format!("{told} has format {found}, and this kugetsu knows formats up to {known}"),
+            "use the newer kugetsu that has written it",
+        ),
+        FileFault::Damaged { detail } => Finding::new(
+            STORE_DAMAGED,
+            format!("{told} is damaged: {detail}"),
+            "put it back from a backup, or have `kugetsu doctor --fix` save what can be read",
+        )
+        .cured_by(Cure::Salvage),
+        FileFault::Closed { detail } => Finding::new(
+            STORE_CLOSED,
+            format!("{told} cannot be read: {detail}"),
+            "see to it that it is a file of yours that nothing else locks",
+        ),
+        _ => Finding::new(STORE_CLOSED, format!("{told} cannot be used"), "use the newest kugetsu"),
+    }
+}
+
+/// A store that is none of these: whether it opens and reads is all that can be told.
+async fn other(of: &Examination<'_>, kind: &str) -> Vec<Finding> {
+    match of.setup.stores().await {
+        Ok(_) => {
+            of.has_store.set(true);
+            let text = format!("the store `{kind}` opens; what is in it was not examined");
+            vec![Finding::new(STORE_UNKNOWN, text, "nothing has to be done")]
+        }
+        Err(error) => {
+            let mend = error.advice().unwrap_or("see what is wrong there").to_owned();
+            vec![Finding::new(STORE_CLOSED, error.message(), mend)]
+        }
+    }
+}

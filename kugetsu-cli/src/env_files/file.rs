@@ -1,0 +1,100 @@
+//! Reading and changing one env file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+use super::format::{self, Assignment, Unreadable};
+use super::names;
+use crate::errors::CliError;
+
+/// The largest env file, in bytes: one that is larger is none.
+const LARGEST: u64 = 4 << 20;
+
+/// The text of the file; `None` if there is none. Refused is one that others can read, and one that
+/// is no plain file, as a link out of kugetsu's directory.
+pub(super) fn text(path: &Path) -> Result<Option<String>, CliError> {
+    let told = |error: io::Error| CliError::io(format_args!("read {}", path.display()), &error);
+    let follow_no_link = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(follow_no_link).unwrap_or_default();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            let why = format!("{} is a link, and env files are plain files", path.display());
+            return Err(CliError::config(why).hint("put the file itself in its place"));
+        }
+        Err(error) => return Err(told(error)),
+    };
+    let about = file.metadata().map_err(told)?;
+    if !about.is_file() || about.len() > LARGEST {
+        let why = format!("{} is no file of variables", path.display());
+        return Err(CliError::config(why).hint("move it away"));
+    }
+    let mode = about.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let message = format!("{} can be read by others (mode {mode:o})", path.display());
+        return Err(CliError::config(message).hint(format!("chmod 600 {}", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes).map_err(told)?;
+    // An error of std's would not, but nothing of the text may stand in a message.
+    let text = String::from_utf8(bytes)
+        .map_err(|_| CliError::config(format!("{} is not UTF-8", path.display())))?;
+    Ok(Some(text))
+}
+
+/// What the text sets. Nothing of it stands in an error but the place.
+pub(super) fn parsed(path: &Path, text: &str) -> Result<Vec<Assignment>, CliError> {
+    let all = format::parse(text).map_err(|unreadable| told(path, unreadable))?;
+    for assignment in &all {
+        if let Some(why) = names::refused(&assignment.name) {
+            let line = text[..assignment.range.start].matches('\n').count() + 1;
+            let name = &assignment.name;
+            let message = format!("{}:{line}: {name} is not for env files: {why}", path.display());
+            return Err(CliError::config(message).hint("remove the line"));
+        }
+    }
+    Ok(all)
+}
+
+fn told(path: &Path, Unreadable(line): Unreadable) -> CliError {
+    CliError::config(format!("{}:{line}: no variable stands there", path.display()))
+        .hint("a line is: export NAME=\"value\"")
+}
+
+/// Changes the file's text, `None` being no change, and says whether it was changed. Two who do so at
+/// once do it one after the other; a crash leaves the old text or the new one.
+pub(super) fn change(
+    path: &Path,
+    change: impl FnOnce(&str) -> Result<Option<String>, Unreadable>,
+) -> Result<bool, CliError> {
+    let failed = |error: io::Error| CliError::io(format_args!("write {}", path.display()), &error);
+    let lock = path.with_extension("lock");
+    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock);
+    let lock = lock.map_err(failed)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    let before = text(path)?.unwrap_or_default();
+    let Some(after) = change(&before).map_err(|unreadable| told(path, unreadable))? else {
+        return Ok(false);
+    };
+    write(path, &after).map_err(failed)?;
+    Ok(true)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let next = path.with_extension("env.new");
+    // What a crash has left would keep its mode.
+    match std::fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}

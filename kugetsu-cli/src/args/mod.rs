@@ -1,6 +1,8 @@
 //! The command line.
 
 mod care;
+#[cfg(test)]
+mod documented;
 mod queue;
 mod reports;
 mod sessions;

@@ -56,6 +56,23 @@ fn help_is_given_for_commands_within_commands_and_for_subjects() {
 }
 
 #[test]
+fn there_is_a_manual_page_for_each_command() {
+    let desk = desk();
+    let told = desk.run(&["man", "../pages", "--json"]).done().json();
+    let pages: Vec<_> =
+        told["pages"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+    for name in ["kugetsu.1", "kugetsu-start.1", "kugetsu-queue-enqueue.1", "kugetsu-import.1"] {
+        assert!(pages.contains(&name), "{pages:?}");
+    }
+    for page in &pages {
+        let text = std::fs::read_to_string(desk.path("pages").join(page)).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(".SH SYNOPSIS"), "{page}: {text}");
+    }
+    let again = desk.run(&["man", "../pages"]).done().out;
+    assert!(again.starts_with(&format!("{} manual pages are in ", pages.len())), "{again}");
+}
+
+#[test]
 fn the_version_is_one_line() {
     let ran = desk().run(&["--version"]).done();
     assert_eq!(ran.out, format!("kugetsu {}\n", env!("CARGO_PKG_VERSION")));

@@ -98,17 +98,16 @@ impl Import<'_> {
             }
             let told = |error| CliError::io(format_args!("write {}", path.display()), &error);
             paths::replace(&path, &text).map_err(told)?;
-            if Variables::read(ours, Some(agent)).is_ok() {
+            let Err(error) = Variables::read(ours, Some(agent)) else {
                 report.add(Fate::Imported, "env file", inside, "");
                 continue;
-            }
+            };
             // What cannot be read would stop every other command.
             match before {
                 Some(before) => paths::replace(&path, &before).map_err(told)?,
                 None => std::fs::remove_file(&path).map_err(told)?,
             }
-            let note = "not every line is a variable: export NAME=\"value\"";
-            report.add(Fate::Skipped, "env file", inside, note);
+            report.add(Fate::Skipped, "env file", inside, error.message());
         }
         Ok(())
     }

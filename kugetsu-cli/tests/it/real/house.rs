@@ -119,6 +119,27 @@ impl House {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Runs opencode as its user does without kugetsu, on a database of the user's own.
+    pub(super) async fn users_opencode(&self, arguments: &[&str], directory: &Path) -> String {
+        let output = Command::new(opencode_program())
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.sandbox.env())
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Where opencode keeps what is the user's own.
+    pub(super) fn users_data(&self) -> PathBuf {
+        self.sandbox.home().join(".local/share/opencode")
+    }
+
     async fn ask_opencode(&self, arguments: &[&str]) -> std::process::Output {
         Command::new(opencode_program())
             .args(arguments)

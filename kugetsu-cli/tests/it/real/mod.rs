@@ -8,6 +8,7 @@ mod doctor;
 mod faults;
 mod hostile;
 mod house;
+mod import;
 mod issue;
 mod job;
 mod limit;

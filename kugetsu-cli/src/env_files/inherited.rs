@@ -16,7 +16,13 @@ const NAMES: &[&str] = &[
     "CURL_CA_BUNDLE",
     "CXX",
     "DOTNET_ROOT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
     "GIT_SSL_CAINFO",
+    "GIT_TERMINAL_PROMPT",
     "GNUPGHOME",
     "GRADLE_USER_HOME",
     "HOME",
@@ -59,6 +65,8 @@ const FAMILIES: &[&str] = &[
     "CARGO_",
     "CONDA_",
     "DENO_",
+    "GIT_AUTHOR_",
+    "GIT_COMMITTER_",
     "GO",
     "KUGETSU_",
     "LC_",
@@ -101,7 +109,15 @@ mod tests {
 
     #[test]
     fn agents_inherit_what_programs_need_and_no_secret_but_the_providers_keys() {
-        for name in ["PATH", "HOME", "LC_ALL", "GOPATH", "ANTHROPIC_API_KEY", "KUGETSU_STORE"] {
+        for name in [
+            "PATH",
+            "HOME",
+            "GIT_AUTHOR_NAME",
+            "LC_ALL",
+            "GOPATH",
+            "ANTHROPIC_API_KEY",
+            "KUGETSU_STORE",
+        ] {
             assert!(is_inherited(name, &[]), "{name}");
         }
         for name in [

@@ -76,7 +76,8 @@ impl Board {
     /// Reads what is drawn within a while.
     fn read(&mut self) {
         let within = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-        if poll(&mut [PollFd::new(&self.person, PollFlags::IN)], Some(&within)).unwrap() > 0 {
+        let wait = || poll(&mut [PollFd::new(&self.person, PollFlags::IN)], Some(&within));
+        if rustix::io::retry_on_intr(wait).unwrap() > 0 {
             let mut piece = [0; 4096];
             let length = self.person.read(&mut piece).unwrap();
             self.drawn.extend_from_slice(&piece[..length]);

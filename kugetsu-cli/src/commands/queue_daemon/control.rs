@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::json;
 
@@ -116,7 +117,7 @@ fn stop(args: &StopDaemon, setup: &Setup) -> Result<(&'static str, &'static str)
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
         };
-        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))
+        retry_on_intr(|| poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)))
             .map(|ended| ended > 0)
             .map_err(|error| told_io(error.into()))
     };

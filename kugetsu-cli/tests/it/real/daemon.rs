@@ -111,7 +111,7 @@ async fn the_daemon_and_starts_by_hand_are_never_more_than_three_together() {
     let house = House::new().await;
     let canaries = house.place("canaries");
     let mut daemon = house.kugetsu(&["queue-daemon", "run"]);
-    daemon.env("CANARIES", &canaries);
+    daemon.env("CANARIES", &canaries).env("KUGETSU_INHERIT_VARIABLES", "CANARIES");
     let mut daemon = Daemon::spawn(daemon).await;
     let script = format!("MODEL: gate go ;; bash {CANARY}\nMODEL: say done");
     let mut tasks = Vec::new();
@@ -120,7 +120,13 @@ async fn the_daemon_and_starts_by_hand_are_never_more_than_three_together() {
         tasks.push(enqueue(&house, number, &script).await);
         if number % 3 == 1 {
             let mut start = house.kugetsu(&["start", "--wait", &issue(10 + number), &script]);
-            by_hand.push(finish(start.env("CANARIES", &canaries).spawn().unwrap()));
+            by_hand.push(finish(
+                start
+                    .env("CANARIES", &canaries)
+                    .env("KUGETSU_INHERIT_VARIABLES", "CANARIES")
+                    .spawn()
+                    .unwrap(),
+            ));
         }
     }
     house.model.wait_for_in_flight(3).await;

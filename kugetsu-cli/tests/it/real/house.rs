@@ -16,6 +16,7 @@ use kugetsu_queue::{
 use kugetsu_testkit::model::ScriptedModel;
 use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository, opencode_program};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -222,7 +223,8 @@ pub(super) fn until_dead(processes: &[Pid], seconds: i64) {
     for pid in processes {
         // One that cannot be opened is gone.
         let Ok(pidfd) = pidfd_open(*pid, PidfdFlags::empty()) else { continue };
-        let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)).unwrap();
+        let wait = || poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
+        let ended = retry_on_intr(wait).unwrap();
         let what = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
         assert_eq!(ended, 1, "{pid:?} is still alive: {}", String::from_utf8_lossy(&what));
     }

@@ -19,8 +19,9 @@ fn at_once(house: &House, arguments: &[&str]) -> JoinSet<Ran> {
         let mut all = vec!["start", arguments.first().copied().unwrap_or("--json")];
         let name = issue(number);
         all.extend([name.as_str(), script.as_str()]);
-        let child = house.kugetsu(&all).env("CANARIES", &canaries).spawn().unwrap();
-        commands.spawn(finish(child));
+        let mut command = house.kugetsu(&all);
+        command.env("CANARIES", &canaries).env("KUGETSU_INHERIT_VARIABLES", "CANARIES");
+        commands.spawn(finish(command.spawn().unwrap()));
     }
     commands
 }

@@ -126,7 +126,7 @@ fn the_page_of_settings_is_the_table() {
          | in `config.toml` | in the environment | default | what it is |\n|---|---|---|---|\n\
          | | `KUGETSU_DIR` | `~/.kugetsu` | Where everything is kept. |\n",
     );
-    for setting in SETTINGS.iter().filter(|setting| setting.is_used) {
+    for setting in SETTINGS {
         let default = setting.default.map_or("unset".to_owned(), |text| format!("`{text}`"));
         let doc = setting.doc.replace('|', "\\|");
         page += &format!("| `{}` | `{}` | {default} | {doc} |\n", setting.key, setting.variable);

@@ -34,13 +34,13 @@ pub(super) async fn doctor(args: Doctor, setup: &Setup) -> Result<(), CliError> 
         }
     }
     let mut mended: Vec<Finding> = Vec::new();
-    let mut left = examine(setup).await;
+    let mut left = Box::pin(examine(setup)).await;
     for _ in 0..if args.fix { ROUNDS } else { 0 } {
         if !left.iter().any(|finding| finding.cure.is_some()) {
             break;
         }
         let tried = cure::all(std::mem::take(&mut left), setup).await;
-        left = examine(setup).await;
+        left = Box::pin(examine(setup)).await;
         let mut has_helped = false;
         for tried in tried {
             match left.iter_mut().find(|finding| finding.is_same(&tried)) {

@@ -5,13 +5,12 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use kugetsu_core::{SessionKind, SessionQuery};
-use serde_json::Value;
 
 use super::super::bounded::{NoAnswer, aside};
 use super::super::finding::{Finding, SERVERS, UNREACHABLE};
-use super::directory::word;
 use super::{Examination, Found};
 use crate::screen::escape;
+use crate::servers::Servers;
 
 /// How long a server may take, its name's resolution included.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -23,16 +22,21 @@ const CONNECT: Duration = Duration::from_secs(3);
 const SEEDED: &str = "github.com";
 
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
-    let path = of.setup.paths()?.root().join("servers.json");
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(Vec::new()) };
-    let Some(servers) = listed(&text) else {
-        let text = format!("{} is no list of servers", word(&path));
-        let mend = "mend it, or move it away to begin again";
-        return Ok(vec![Finding::new(SERVERS, text, mend)]);
+    let path = of.setup.paths()?.servers();
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let servers = match Servers::read(&path) {
+        Ok(servers) => servers,
+        Err(error) => {
+            let mend = error.advice().unwrap_or("mend it, or move it away to begin again");
+            return Ok(vec![Finding::new(SERVERS, error.message(), mend)]);
+        }
     };
     let used = hosts(of).await;
     let mut asked = tokio::task::JoinSet::new();
-    for (name, url) in servers {
+    for (name, server) in servers.iter() {
+        let (name, url) = (name.to_string(), server.url.as_str().to_owned());
         let Some((host, port)) = address(&url) else { continue };
         if host == SEEDED && !used.contains(SEEDED) {
             continue;
@@ -54,16 +58,6 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     let mut found: Vec<Finding> = asked.join_all().await.into_iter().flatten().collect();
     found.sort_by(|a, b| a.found.cmp(&b.found));
     Ok(found)
-}
-
-/// The servers' names and addresses.
-fn listed(text: &str) -> Option<Vec<(String, String)>> {
-    let list: Value = serde_json::from_str(text).ok()?;
-    let servers =
-        list.as_object()?.get("servers").map_or_else(|| Some(None), |s| s.as_object().map(Some))?;
-    let url = |server: &Value| server.get("url").and_then(Value::as_str).map(str::to_owned);
-    let named = |(name, server): (&String, &Value)| Some((name.clone(), url(server)?));
-    servers.into_iter().flatten().map(named).collect()
 }
 
 /// Host and port of `https://git.example.com:3000/path`.
@@ -105,7 +99,7 @@ async fn hosts(of: &Examination<'_>) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, listed};
+    use super::address;
 
     #[test]
     fn an_address_is_a_host_and_a_port() {
@@ -113,8 +107,5 @@ mod tests {
         assert_eq!(check("https://git.example.com").as_deref(), Some("git.example.com 443"));
         assert_eq!(check("http://localhost:3000/x").as_deref(), Some("localhost 3000"));
         assert_eq!(check("nonsense"), None);
-        assert_eq!(listed("{}"), Some(vec![]));
-        assert_eq!(listed("[]"), None);
-        assert_eq!(listed("{\"servers\": {\"a\": 1}}"), None);
     }
 }

@@ -75,8 +75,10 @@ fn moved(setup: &Setup, sessions: &[Session]) -> Result<Option<Finding>, CliErro
 
 /// Sessions without a worktree, and worktrees without a session.
 async fn halves(setup: &Setup, sessions: &[Session]) -> Found {
+    // What keeps worktrees from being looked at is told by the check of it.
+    let Ok(worktrees) = setup.worktrees() else { return Ok(Vec::new()) };
     let there: BTreeSet<IssueRef> =
-        setup.worktrees()?.list().await?.into_iter().map(|worktree| worktree.issue).collect();
+        worktrees.list().await?.into_iter().map(|worktree| worktree.issue).collect();
     let with_session: BTreeSet<&IssueRef> = sessions
         .iter()
         .filter_map(|session| match &session.kind {

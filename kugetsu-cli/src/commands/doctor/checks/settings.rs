@@ -14,14 +14,20 @@ use super::{Examination, Found};
 use crate::env_files::Variables;
 use crate::errors::CliError;
 use crate::paths::Paths;
+use crate::servers::Servers;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     let paths = of.setup.paths()?.clone();
+    // The servers have a check of their own.
+    let of_servers = Servers::read(&paths.servers()).err();
+    let is_of_servers =
+        |error: &&CliError| of_servers.as_ref().is_some_and(|s| s.message() == error.message());
     let mut found: Vec<Finding> = of
         .mistakes
         .iter()
+        .filter(|error| !is_of_servers(error))
         .map(|error| {
             let mend = error.advice().unwrap_or("correct it; `kugetsu config list` shows them all");
             Finding::new(SETTINGS, error.message(), mend)

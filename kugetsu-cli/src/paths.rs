@@ -150,9 +150,19 @@ impl Paths {
                     .any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
             })
         };
-        holds_any(&self.worktrees())
-            || holds_any(&self.logs())
-            || self.state("opencode").join("opencode.db").exists()
+        // A bash version made worktrees and logs, too, and had no clones of ours.
+        let made_here = if self.is_of_bash_version() {
+            holds_any(&self.clones())
+        } else {
+            holds_any(&self.worktrees()) || holds_any(&self.logs())
+        };
+        made_here || self.state("opencode").join("opencode.db").exists()
+    }
+
+    /// Whether a bash version of kugetsu was at work here.
+    fn is_of_bash_version(&self) -> bool {
+        let has = |name: &str| self.root.join(name).exists();
+        (has("index.json") || has("sessions")) && !has("journal.jsonl")
     }
 
     /// Makes the directories, open to their owner only.

@@ -59,14 +59,14 @@ impl GitWorktrees {
         issue: &IssueRef,
         from: &Path,
     ) -> Result<TakenOver, WorktreeError> {
-        let (site, held, from) = {
+        let (site, locked, from) = {
             let (roots, issue, from) = (self.roots.clone(), issue.clone(), from.to_owned());
             blocking(move || {
                 let site = Site::new(&roots.make()?, &issue);
                 let from = plain_directory(&from)?;
-                let held = lock(&site)?;
+                let locked = lock(&site)?;
                 sweep(&site)?;
-                Ok((Arc::new(site), Arc::new(held), from))
+                Ok((Arc::new(site), Arc::new(locked), from))
             })
             .await?
         };
@@ -88,7 +88,7 @@ impl GitWorktrees {
             let (site, from, head) = (site.clone(), from.clone(), found.head);
             blocking(move || copy_objects(&from, &site.clone, head)).await?;
         }
-        let work = self.uncommitted(&site, &from, found.head, &held).await?;
+        let work = self.uncommitted(&site, &from, found.head, &locked).await?;
         let uncommitted = {
             let (site, head) = (site.clone(), found.head);
             blocking(move || keep_uncommitted(&site, head, work)).await?
@@ -102,7 +102,7 @@ impl GitWorktrees {
             let (site, head, branch) = (site.clone(), found.head, found.branch);
             let worktree = blocking(move || {
                 settle_in_place(&site, head, branch.as_deref())?;
-                last::note(&held, &site)?;
+                last::note(&locked, &site)?;
                 Ok(worktree(&site))
             })
             .await?;
@@ -110,22 +110,22 @@ impl GitWorktrees {
             let uncommitted = uncommitted.map(|(name, _)| name);
             return Ok(TakenOver { worktree, uncommitted, kept, is_laid_out });
         }
-        drop(held);
+        drop(locked);
         let made = prepare(self, &WorktreeSpec::new(issue.clone())).await?;
         let mut is_laid_out = false;
         if made.created && kept.is_none() {
-            let held = {
+            let locked = {
                 let site = site.clone();
                 blocking(move || Ok(Arc::new(lock(&site)?))).await?
             };
             if let Some((_, commit)) = &uncommitted {
-                self.lay_out(&site, found.head, *commit, &held).await?;
+                self.lay_out(&site, found.head, *commit, &locked).await?;
                 is_laid_out = true;
             }
             let (site, branch, head) = (site.clone(), found.branch, found.head);
             blocking(move || {
                 stay_on(&site, branch.as_deref(), head)?;
-                last::note(&held, &site)
+                last::note(&locked, &site)
             })
             .await?;
         }
@@ -158,7 +158,7 @@ impl GitWorktrees {
         site: &Arc<Site>,
         from: &Path,
         head: Oid,
-        held: &Lock,
+        locked: &Lock,
     ) -> Result<Option<Oid>, WorktreeError> {
         let scratch = Scratch::make(site.scratch(), &site.clone, &References::new(), None)?;
         let index = scratch.path.join("index");
@@ -170,7 +170,7 @@ impl GitWorktrees {
             &["-c", "advice.addEmbeddedRepo=false", "add", "--all", "--", ":/"],
             &["write-tree"],
         ] {
-            let ran = self.git.run(&scratch, from, &places, arguments, held).await?;
+            let ran = self.git.run(&scratch, from, &places, arguments, locked).await?;
             if !ran.success {
                 let operation = format!("read what is not committed in {}", from.display());
                 return Err(backend(operation, Retry::Later, ran.fault));
@@ -190,14 +190,14 @@ impl GitWorktrees {
         site: &Site,
         head: Oid,
         commit: Oid,
-        held: &Lock,
+        locked: &Lock,
     ) -> Result<(), WorktreeError> {
         let scratch = Scratch::make(site.scratch(), &site.clone, &References::new(), None)?;
         let index = site.entry().join("index");
         let places = [("GIT_INDEX_FILE", index.as_path()), ("GIT_WORK_TREE", site.tree.as_path())];
         let (head, commit) = (head.to_string(), commit.to_string());
         let arguments = ["read-tree", "-m", "-u", &head, &commit];
-        let ran = self.git.run(&scratch, &site.tree, &places, &arguments, held).await?;
+        let ran = self.git.run(&scratch, &site.tree, &places, &arguments, locked).await?;
         if ran.success {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! What the guide and the skill say is what the command understands.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,8 +58,7 @@ fn words(line: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (None, '#') if word.is_none() => break,
-            (None, '>' | '<' | '|' | ';' | '&') if word.is_none() => break,
+            (None, '#' | '>' | '<' | '|' | ';' | '&') if word.is_none() => break,
             (_, c) => word.get_or_insert_default().push(c),
         }
     }
@@ -126,10 +126,11 @@ fn the_page_of_settings_is_the_table() {
          | in `config.toml` | in the environment | default | what it is |\n|---|---|---|---|\n\
          | | `KUGETSU_DIR` | `~/.kugetsu` | Where everything is kept. |\n",
     );
-    for setting in SETTINGS.iter().filter(|setting| setting.is_used) {
+    for setting in SETTINGS {
         let default = setting.default.map_or("unset".to_owned(), |text| format!("`{text}`"));
         let doc = setting.doc.replace('|', "\\|");
-        page += &format!("| `{}` | `{}` | {default} | {doc} |\n", setting.key, setting.variable);
+        let (key, variable) = (setting.key, setting.variable);
+        let _ = writeln!(page, "| `{key}` | `{variable}` | {default} | {doc} |");
     }
     page += "\nWhere notices are brought stands in `config.toml`, too: [notices.md](notices.md).\n";
     let path = root().join("docs/settings.md");

@@ -234,6 +234,8 @@ const DEV: &str = "sessions/x.json";
 const TASK: &str = "queue/items/q_1.json";
 const NOTICES: &str = "notifications.json";
 
+// A table is as long as it is.
+#[allow(clippy::too_many_lines)]
 fn session_fixtures() -> Vec<Fixture> {
     let whole = |name, text: &'static str| {
         let told = ("imported", "issue", "example.com/a/b#1", "conversation ses_abc");
@@ -402,6 +404,7 @@ fn session_fixtures() -> Vec<Fixture> {
     ]
 }
 
+#[allow(clippy::too_many_lines)]
 fn other_fixtures() -> Vec<Fixture> {
     let task = |name, text: &'static str, told: Told| fixture(name, [(TASK, text)], [told]);
     let notice = |name, text: &'static str, told: Told| {

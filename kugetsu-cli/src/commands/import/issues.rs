@@ -1,11 +1,11 @@
 //! Issues: their worktrees, with all that is in them, and their conversations.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use kugetsu_core::{
     AgentSessionId, Clock as _, Expected, IssueRef, NewAgentSession, Session, SessionError,
-    SessionId, SessionKind, Worktree, WorktreeSpec,
+    SessionId, SessionKind, SessionQuery, Worktree, WorktreeSpec,
 };
 use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::{OpencodeRunner, OtherDatabase};
@@ -21,8 +21,16 @@ use crate::setup::clock;
 struct Conversations {
     opencode: OpencodeRunner,
     path: PathBuf,
-    /// Copied when the first one is wanted.
-    database: Option<Option<OtherDatabase>>,
+    database: Copy,
+}
+
+/// The copy of their database.
+enum Copy {
+    /// Nobody has wanted one of them yet.
+    Unmade,
+    /// There is none to be copied.
+    Nothing,
+    Made(OtherDatabase),
 }
 
 impl Import<'_> {
@@ -35,7 +43,7 @@ impl Import<'_> {
         let mut conversations = None;
         for (issue, old) in &issues {
             let name = issue.to_string();
-            if known.contains_key(issue) {
+            if known.contains(issue) {
                 report.add(Fate::Present, "issue", name, "");
                 continue;
             }
@@ -56,14 +64,14 @@ impl Import<'_> {
     }
 
     /// The issues that have a session here. Before `init` there are none.
-    async fn known(&self) -> Result<BTreeMap<IssueRef, ()>, CliError> {
+    async fn known(&self) -> Result<BTreeSet<IssueRef>, CliError> {
         if !self.setup.paths()?.database().exists() && self.dry_run {
-            return Ok(BTreeMap::new());
+            return Ok(BTreeSet::new());
         }
         let sessions = &self.setup.stores().await?.sessions;
-        let all = sessions.find(&kugetsu_core::SessionQuery::all()).await?;
+        let all = sessions.find(&SessionQuery::all()).await?;
         let of = |session: Session| match session.kind {
-            SessionKind::Dev(issue) => Some((issue, ())),
+            SessionKind::Dev(issue) => Some(issue),
             _ => None,
         };
         Ok(all.into_iter().filter_map(of).collect())
@@ -174,7 +182,7 @@ impl Import<'_> {
         let Some(data) = data.filter(|data| data.is_absolute()) else { return Ok(None) };
         let usual = data.join("opencode/opencode.db");
         let path = set("OPENCODE_DB").filter(|path| path.is_absolute()).unwrap_or(usual);
-        Ok(Some(Conversations { opencode, path, database: None }))
+        Ok(Some(Conversations { opencode, path, database: Copy::Unmade }))
     }
 }
 
@@ -184,10 +192,11 @@ impl Conversations {
         id: &AgentSessionId,
         new: &NewAgentSession,
     ) -> Result<Option<(AgentSessionId, String)>, CliError> {
-        if self.database.is_none() {
-            self.database = Some(self.opencode.other_database(&self.path).await?);
+        if let Copy::Unmade = self.database {
+            let copied = self.opencode.other_database(&self.path).await?;
+            self.database = copied.map_or(Copy::Nothing, Copy::Made);
         }
-        let Some(Some(database)) = &self.database else { return Ok(None) };
+        let Copy::Made(database) = &self.database else { return Ok(None) };
         let made = database.take_over(id, new).await?;
         Ok(made.map(|session| (session.id, session.how)))
     }

@@ -68,7 +68,7 @@ impl Reading<'_> {
         let mut by_file: BTreeMap<String, IssueRef> = BTreeMap::new();
         for (issue, value) in self.index(report) {
             match value {
-                Value::String(text) if text.ends_with(".json") => {
+                Value::String(text) if is_json(&text) => {
                     let file = text.rsplit('/').next().unwrap_or_default().to_owned();
                     by_file.insert(file, issue.clone());
                     all.entry(issue).or_default();
@@ -142,7 +142,7 @@ impl Reading<'_> {
                 continue;
             }
             let inside = format!("sessions/{name}");
-            if !name.ends_with(".json") {
+            if !is_json(&name) {
                 let why = if self.old.has_directory(&inside) {
                     "a directory of the oldest versions, which names no issue"
                 } else {
@@ -230,7 +230,7 @@ impl Reading<'_> {
         let mut tasks: Vec<OldTask> = Vec::new();
         for name in self.names("queue/items", "task", report) {
             let inside = format!("queue/items/{name}");
-            if !name.ends_with(".json") {
+            if !is_json(&name) {
                 report.add(Fate::Skipped, "task", inside, "it is no task file");
                 continue;
             }
@@ -241,17 +241,15 @@ impl Reading<'_> {
         }
         tasks.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
         let mut seen: BTreeMap<(Option<IssueRef>, String), String> = BTreeMap::new();
-        tasks.retain(|task| match seen.get(&(task.issue.clone(), task.message.clone())) {
-            Some(first) => {
+        tasks.retain(|task| {
+            let asked = (task.issue.clone(), task.message.clone());
+            if let Some(first) = seen.get(&asked) {
                 let note = format!("it asks for the same as {first}");
                 report.add(Fate::Skipped, "task", &*task.name, note);
-                false
+                return false;
             }
-            None => {
-                let asked = (task.issue.clone(), task.message.clone());
-                seen.insert(asked, task.name.clone());
-                true
-            }
+            seen.insert(asked, task.name.clone());
+            true
         });
         tasks
     }
@@ -398,6 +396,10 @@ impl Reading<'_> {
         }
         self.issue(&format!("{host}/{owner}/{name}#{number}"))
     }
+}
+
+fn is_json(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|end| end == "json")
 }
 
 /// The name that the bash version gave to an issue's worktree.

@@ -71,7 +71,7 @@ impl Import<'_> {
             if self.is_own {
                 match Variables::read(ours, Some(agent)) {
                     Ok(_) => {
-                        report.add(Fate::Present, "env file", inside, "it is read where it is")
+                        report.add(Fate::Present, "env file", inside, "it is read where it is");
                     }
                     Err(error) => report.add(Fate::Skipped, "env file", inside, error.message()),
                 }

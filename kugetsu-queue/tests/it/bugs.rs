@@ -1,13 +1,13 @@
 //! The bugs of the original, by their numbers in `docs/features.md`: each test fails on its bug.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kugetsu_core::{
     AgentCapabilities, AgentError, AgentId, AgentInfo, AgentRun, AgentRunner, AgentSession,
-    AgentSessionId, AgentSessions, NewAgentSession, Request, RunRequest, Status, TaskQuery,
+    AgentSessionId, AgentSessions, NewAgentSession, Request, RunRequest, Status, Task, TaskQuery,
     TaskStore,
 };
 use kugetsu_queue::{Shutdown, StartError, Wait};
@@ -116,7 +116,7 @@ impl AgentSessions for Astray {
         new: &NewAgentSession,
     ) -> Result<AgentSession, AgentError> {
         let mut made = self.0.sessions().unwrap().fork(from, new).await?;
-        made.directory = Path::new("/").to_owned();
+        made.directory = PathBuf::from("/");
         Ok(made)
     }
 
@@ -164,7 +164,7 @@ async fn bug_7_a_start_that_failed_is_an_error_and_stops_nothing_else() {
     };
     tokio::join!(served, settled);
     let mut ended: Vec<Status> =
-        site.store.list(&TaskQuery::all()).await.unwrap().iter().map(|t| t.status()).collect();
+        site.store.list(&TaskQuery::all()).await.unwrap().iter().map(Task::status).collect();
     ended.sort_by_key(ToString::to_string);
     assert_eq!(ended, [Status::Completed, Status::Completed, Status::Error, Status::Error]);
 }

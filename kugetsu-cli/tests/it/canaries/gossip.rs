@@ -1,5 +1,6 @@
 //! An agent that tells all that it knows, by every way there is.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub(super) struct Gossip {
 impl Gossip {
     /// All of them in one text.
     fn all(&self) -> String {
-        self.secrets.iter().map(|secret| format!("<{}> ", secret.value)).collect()
+        self.secrets.iter().flat_map(|secret| ["<", secret.value.as_str(), "> "]).collect()
     }
 
     fn events(&self) -> Vec<AgentEvent> {
@@ -45,7 +46,7 @@ impl Gossip {
             let value = secret.value.as_str();
             let mut says = format!("{number}: {value} is {value}{value}, ");
             for (form, text) in secret.said() {
-                says += &format!("as {form} {text}, ");
+                write!(says, "as {form} {text}, ").unwrap();
             }
             says += &secret.encoded().join(" ");
             says.push('\n');

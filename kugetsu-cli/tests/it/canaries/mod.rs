@@ -57,7 +57,7 @@ fn look(search: &mut Search, root: &Path, directory: &Path) {
         let place = path.strip_prefix(root).unwrap().display().to_string();
         if kind.is_dir() && !["worktrees", "repos"].contains(&place.as_str()) {
             look(search, root, &path);
-        } else if kind.is_file() && !place.ends_with(".env") {
+        } else if kind.is_file() && path.extension().is_none_or(|end| end != "env") {
             search.look(&place, &fs::read(&path).unwrap());
         }
         search.look("the name of a file", place.as_bytes());
@@ -93,7 +93,7 @@ fn runner(secrets: &Arc<Vec<Secret>>, end: End) -> CliRunner {
 
 fn tell(desk: &Desk, secrets: &Arc<Vec<Secret>>, number: usize, end: End) -> Ran {
     let runner = runner(secrets, end);
-    let (issue, json) = (issue(number), number % 2 == 0);
+    let (issue, json) = (issue(number), number.is_multiple_of(2));
     let mut words = vec!["start", "--debug", &issue, "Tell me all."];
     words.extend(json.then_some("--json"));
     desk.run_by(runner, &words, b"", Terminals::default())

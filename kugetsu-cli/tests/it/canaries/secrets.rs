@@ -90,7 +90,10 @@ impl Secret {
                 all
             })
         };
-        let hex: String = whole.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = whole.bytes().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
         vec![
             ("itself", whole.to_owned()),
             ("JSON", json[1..json.len() - 1].to_owned()),

@@ -1,6 +1,6 @@
 //! Looking after the file: what is the matter with it, and mending that without losing anything.
 //!
-//! Everything here blocks the thread, and works on a file that [`SqliteStore`](super::SqliteStore)
+//! Everything here blocks the thread, and works on a file that [`SqliteStore`]
 //! refuses to open.
 
 mod quarantine;

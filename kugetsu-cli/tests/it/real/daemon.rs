@@ -309,6 +309,15 @@ async fn the_daemon_is_started_once_shown_and_stopped() {
     let detached = house.run(&["start", "--detach", &issue(1), "MODEL: say done"]).await;
     assert_eq!(detached.code, Some(0), "{detached:?}");
     assert!(!detached.stderr.contains("does not run"), "{detached:?}");
+    let pid = async || {
+        let status = house.run(&["queue-daemon", "status", "--json"]).await;
+        serde_json::from_str::<Value>(&status.stdout).unwrap()["pid"].clone()
+    };
+    let before = pid().await;
+    let restarted = house.run(&["queue-daemon", "restart"]).await;
+    assert_eq!(restarted.code, Some(0), "{restarted:?}");
+    let after = pid().await;
+    assert!(after.is_u64() && after != before, "{before} {after}");
     let stopped = house.run(&["queue-daemon", "stop"]).await;
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
     let status = house.run(&["queue-daemon", "status", "--json"]).await;

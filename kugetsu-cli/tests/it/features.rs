@@ -21,9 +21,8 @@ fn functions(directory: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-#[test]
-fn each_test_in_the_table_of_features_is_there_and_each_feature_has_one() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+/// The names of all functions of all crates.
+fn all_functions(root: &Path) -> BTreeSet<String> {
     let mut there = BTreeSet::new();
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
@@ -31,6 +30,30 @@ fn each_test_in_the_table_of_features_is_there_and_each_feature_has_one() {
             functions(&path, &mut there);
         }
     }
+    there
+}
+
+#[test]
+fn each_test_that_holds_an_invariant_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let there = all_functions(root);
+    let house = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let (_, rest) = house.split_once("## Invariants").unwrap();
+    let (invariants, _) = rest.split_once("\n## ").unwrap();
+    let is_sentence =
+        |name: &&str| name.matches('_').count() > 2 && !name.contains([' ', '/', '!']);
+    let named: Vec<&str> = invariants.split('`').skip(1).step_by(2).filter(is_sentence).collect();
+    assert!(named.len() > 50, "{named:?}");
+    for name in named {
+        let name = name.rsplit("::").next().unwrap();
+        assert!(there.contains(name), "there is no test {name}");
+    }
+}
+
+#[test]
+fn each_test_in_the_table_of_features_is_there_and_each_feature_has_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let there = all_functions(root);
     let table = fs::read_to_string(root.join("docs/features.md")).unwrap();
     let mut bugs = BTreeSet::new();
     let mut rows = 0;

@@ -40,6 +40,6 @@ pub(crate) struct Destroy {
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
     /// Do not ask
-    #[arg(short = 'y', long, visible_alias = "force")]
+    #[arg(short = 'y', long, visible_alias = "force", overrides_with = "yes")]
     pub(crate) yes: bool,
 }

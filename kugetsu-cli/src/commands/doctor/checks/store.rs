@@ -112,13 +112,23 @@ fn of_file(told: &str, fault: FileFault) -> Finding {
 /// A store that is none of these: whether it opens and reads is all that can be told.
 async fn other(of: &Examination<'_>, kind: &str) -> Vec<Finding> {
     match of.setup.stores().await {
+        // To open a journal is to read all of it, and to check each line.
+        Ok(_) if kind == "json" => {
+            of.has_store.set(true);
+            Vec::new()
+        }
         Ok(_) => {
             of.has_store.set(true);
             let text = format!("the store `{kind}` opens; what is in it was not examined");
             vec![Finding::new(STORE_UNKNOWN, text, "nothing has to be done")]
         }
         Err(error) => {
-            let mend = error.advice().unwrap_or("see what is wrong there").to_owned();
+            // What an error advises is to ask the doctor, who is asked here.
+            let mend = match error.advice() {
+                _ if kind == "json" => "do what it says; nothing is lost of what can be read",
+                Some(advice) if !advice.contains("doctor") => advice,
+                _ => "see what is wrong there",
+            };
             vec![Finding::new(STORE_CLOSED, error.message(), mend)]
         }
     }

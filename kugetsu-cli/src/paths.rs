@@ -1,11 +1,11 @@
 //! Where everything is.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::errors::CliError;
 use crate::surroundings::Surroundings;
@@ -192,9 +192,22 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
 /// Waits until nobody else changes the file. It is held while the lock is open.
 pub(crate) fn lock_beside(path: &Path) -> io::Result<File> {
     let lock = path.with_extension("lock");
-    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock)?;
+    let lock = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(lock)?;
     flock(&lock, FlockOperation::LockExclusive)?;
     Ok(lock)
+}
+
+/// The text of a plain file. Anything else that has its name is told as an error, and keeps nobody
+/// waiting, as a pipe would.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Replaces a file as a whole, so that a crash leaves the old one or the new one.

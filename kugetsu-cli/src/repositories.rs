@@ -94,7 +94,7 @@ pub(crate) fn remember(setup: &Setup, repository: &RepoRef, given: &str) -> Resu
     let failed = |error| CliError::io(format_args!("write {}", file.display()), &error);
     // Two commands that remember at once must not forget one another's.
     let _lock = paths::lock_beside(file).map_err(failed)?;
-    let text = match std::fs::read_to_string(file) {
+    let text = match crate::paths::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => "{}".to_owned(),
         Err(error) => {
@@ -114,7 +114,7 @@ pub(crate) fn remember(setup: &Setup, repository: &RepoRef, given: &str) -> Resu
 
 /// The addresses that are remembered, as far as the file can be read.
 pub(crate) fn known(file: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = crate::paths::read(file).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 

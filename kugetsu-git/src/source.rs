@@ -159,6 +159,10 @@ impl RepositoryMap {
     pub fn read(path: &Path, others: Arc<dyn Sources>) -> Result<Self, InvalidSource> {
         let told =
             |why: &dyn fmt::Display| InvalidSource::new(format!("{}: {why}", path.display()));
+        // A pipe would keep everybody waiting.
+        if path.metadata().is_ok_and(|about| !about.is_file()) {
+            return Err(told(&"it is no plain file"));
+        }
         match std::fs::read_to_string(path) {
             Ok(json) => Self::parse(&json, others).map_err(|error| told(&error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::new(others)),

@@ -11,7 +11,7 @@ impl Servers {
     /// Reads the file. Where there is none, there are the servers that `init` begins with. A mistake
     /// is told with file, line and column.
     pub(crate) fn read(file: &Path) -> Result<Self, CliError> {
-        match std::fs::read_to_string(file) {
+        match crate::paths::read(file) {
             Ok(text) => Self::parse(file, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::seeded()),
             Err(error) => {

@@ -138,7 +138,7 @@ fn behind_comment(text: &str, comment: &str) -> usize {
 }
 
 fn read(path: &Path) -> Result<Option<String>, CliError> {
-    match std::fs::read_to_string(path) {
+    match crate::paths::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(CliError::config(format!("could not read {}: {error}", path.display()))),

@@ -219,7 +219,7 @@ impl Settings {
     fn default_to_server(&mut self, file: &Path) {
         let name = self.servers.chosen().map(ToString::to_string);
         if let (Some(name), Some(setting)) = (name, table::by_key("default_server")) {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let text = crate::paths::read(file).unwrap_or_default();
             let line = servers::file::line_of_default(&text).unwrap_or(1);
             self.set(setting, name, Origin::File { path: file.to_owned(), line });
         }

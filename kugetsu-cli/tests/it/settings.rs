@@ -12,6 +12,25 @@ fn with_file(name: &str, text: &str) -> Desk {
 }
 
 #[test]
+fn a_pipe_in_place_of_a_file_keeps_nobody_waiting() {
+    let desk = crate::desk::initialised();
+    for file in ["config.toml", "servers.json", "repos.json"] {
+        let path = desk.kugetsu(file);
+        let kept = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let directory = std::fs::File::open(desk.kugetsu("")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(&directory, file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let ran = desk.run(&["start", crate::desk::ISSUE, "MODEL: say hello"]);
+        assert_eq!(ran.code, 78, "{file}: {}", ran.err);
+        assert!(ran.err.contains("it is no plain file"), "{}", ran.err);
+        assert_eq!(desk.run(&["doctor"]).code, 1, "{file}");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, kept).unwrap();
+    }
+}
+
+#[test]
 fn each_value_is_shown_with_where_it_came_from() {
     let desk = desk();
     desk.assert("config-list", &desk.transcript(&[&["config", "list"]]));

@@ -110,8 +110,13 @@ pub(super) fn was_made(path: &Path) -> bool {
 }
 
 fn mark(path: &Path) -> io::Result<()> {
-    let mut lock =
-        OpenOptions::new().append(true).create(true).mode(0o600).open(beside(path, ".lock"))?;
+    // For reading too, so that a pipe that has its name keeps nobody waiting.
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(beside(path, ".lock"))?;
     lock.write_all(b"A store was made here.\n")?;
     lock.sync_all()
 }

@@ -76,7 +76,7 @@ pub(super) fn holder(paths: &Paths) -> Result<Option<Pid>, CliError> {
 
 /// Since when this process holds the lock, if it has said so.
 pub(super) fn since(paths: &Paths, pid: u32) -> Option<Timestamp> {
-    let note = std::fs::read_to_string(paths.queue().join("daemon.pid")).ok()?;
+    let note = crate::paths::read(&paths.queue().join("daemon.pid")).ok()?;
     let (whose, since) = note.trim().split_once(' ')?;
     let since: jiff::Timestamp = since.parse().ok()?;
     let is_its = whose.parse() == Ok(pid);

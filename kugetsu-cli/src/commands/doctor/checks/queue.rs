@@ -121,7 +121,7 @@ fn millis(time: Duration) -> u64 {
 /// A note of a daemon that is gone. The lock is the kernel's, and free.
 fn stale_pid(setup: &Setup) -> Result<Option<Finding>, CliError> {
     let path = setup.paths()?.queue().join("daemon.pid");
-    let Ok(note) = std::fs::read_to_string(&path) else { return Ok(None) };
+    let Ok(note) = crate::paths::read(&path) else { return Ok(None) };
     let whose: Option<u32> = note.split_whitespace().next().and_then(|pid| pid.parse().ok());
     let now = daemon(setup)?.map(|daemon| daemon.pid);
     if whose.is_some() && whose == now {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::args::Why;
 use crate::errors::CliError;
-use crate::screen::{Tone, escape, time};
+use crate::screen::{Tone, escape, fold, time};
 use crate::setup::{Setup, clock};
 use crate::situation::{About, situation};
 
@@ -82,19 +82,7 @@ fn shown(setup: &Setup, gate: &Gate) -> Result<(), CliError> {
 
 /// The text in lines that fit beside the margin, broken between words.
 fn folded(text: &str, width: Option<usize>) -> Vec<String> {
-    let room = width.unwrap_or(usize::MAX).saturating_sub(MARGIN);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+    fold::folded(text, width.map(|width| width.saturating_sub(MARGIN)))
 }
 
 /// A clause as a sentence begins.

@@ -1,15 +1,16 @@
 //! Reading and changing one env file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::OFlags;
 
 use super::format::{self, Assignment, Unreadable};
 use super::names;
 use crate::errors::CliError;
+use crate::paths;
 
 /// The largest env file, in bytes: one that is larger is none.
 const LARGEST: u64 = 4 << 20;
@@ -73,28 +74,11 @@ pub(super) fn change(
     change: impl FnOnce(&str) -> Result<Option<String>, Unreadable>,
 ) -> Result<bool, CliError> {
     let failed = |error: io::Error| CliError::io(format_args!("write {}", path.display()), &error);
-    let lock = path.with_extension("lock");
-    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock);
-    let lock = lock.map_err(failed)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    let _lock = paths::lock_beside(path).map_err(failed)?;
     let before = text(path)?.unwrap_or_default();
     let Some(after) = change(&before).map_err(|unreadable| told(path, unreadable))? else {
         return Ok(false);
     };
-    write(path, &after).map_err(failed)?;
+    paths::replace(path, &after).map_err(failed)?;
     Ok(true)
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let next = path.with_extension("env.new");
-    // What a crash has left would keep its mode.
-    match std::fs::remove_file(&next) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

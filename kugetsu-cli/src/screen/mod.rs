@@ -1,6 +1,7 @@
 //! What people and programs see.
 
 pub(crate) mod escape;
+pub(crate) mod fold;
 mod live;
 pub(crate) mod progress;
 pub(crate) mod table;

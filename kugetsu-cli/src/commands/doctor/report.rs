@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::finding::{Finding, Group, Severity};
 use crate::errors::CliError;
+use crate::screen::fold::folded;
 use crate::screen::{Screen, Tone, escape, time};
 use crate::setup::Setup;
 
@@ -100,23 +101,6 @@ fn summary(mended: &[Finding], left: &[Finding]) -> String {
         _ if counts.is_empty() => format!("{} mended; nothing else is wrong.", mended.len()),
         all => format!("{all} mended. Left: {left}."),
     }
-}
-
-/// The text in lines that fit, broken between words.
-fn folded(text: &str, room: Option<usize>) -> Vec<String> {
-    let room = room.unwrap_or(usize::MAX);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// A clause as a sentence begins, but for a path or an address.

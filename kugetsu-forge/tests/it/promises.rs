@@ -45,17 +45,17 @@ impl ForgeFixture for OneForge {
 mod github {
     use super::{ForgeKind, OneForge};
 
-    kugetsu_testkit::forge_suite!(OneForge::of(ForgeKind::GitHub).await);
+    kugetsu_testkit::forge_conformance!(OneForge::of(ForgeKind::GitHub).await);
 }
 
 mod gitea {
     use super::{ForgeKind, OneForge};
 
-    kugetsu_testkit::forge_suite!(OneForge::of(ForgeKind::Gitea).await);
+    kugetsu_testkit::forge_conformance!(OneForge::of(ForgeKind::Gitea).await);
 }
 
 mod gitlab {
     use super::{ForgeKind, OneForge};
 
-    kugetsu_testkit::forge_suite!(OneForge::of(ForgeKind::GitLab).await);
+    kugetsu_testkit::forge_conformance!(OneForge::of(ForgeKind::GitLab).await);
 }

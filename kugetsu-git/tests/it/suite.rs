@@ -63,4 +63,4 @@ impl WorktreeFixture for Place {
     }
 }
 
-kugetsu_testkit::worktree_provider_suite!(Place(tempfile::tempdir().unwrap()));
+kugetsu_testkit::worktree_provider_conformance!(Place(tempfile::tempdir().unwrap()));

@@ -56,7 +56,7 @@ impl NotifierFixture for Program {
 }
 
 mod promises {
-    kugetsu_testkit::notifier_suite!(super::Program::new(super::KEEP));
+    kugetsu_testkit::notifier_conformance!(super::Program::new(super::KEEP));
 }
 
 async fn told(script: &str) -> NotifyError {

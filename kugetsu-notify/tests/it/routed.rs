@@ -23,7 +23,9 @@ impl NotifierFixture for Everything {
 }
 
 mod promises {
-    kugetsu_testkit::notifier_suite!(super::Everything(super::RecordingNotifier::new("routed")));
+    kugetsu_testkit::notifier_conformance!(super::Everything(super::RecordingNotifier::new(
+        "routed"
+    )));
 }
 
 fn queued(number: u64) -> Notice {

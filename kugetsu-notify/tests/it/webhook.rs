@@ -59,7 +59,7 @@ impl NotifierFixture for Receiver {
 }
 
 mod promises {
-    kugetsu_testkit::notifier_suite!(super::Receiver::start().await);
+    kugetsu_testkit::notifier_conformance!(super::Receiver::start().await);
 }
 
 #[tokio::test]

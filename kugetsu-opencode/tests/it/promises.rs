@@ -51,9 +51,9 @@ impl AgentRunnerFixture for Opencode {
 }
 
 mod through_a_server {
-    kugetsu_testkit::agent_runner_suite!(super::opencode(super::Engine::Server).await);
+    kugetsu_testkit::agent_runner_conformance!(super::opencode(super::Engine::Server).await);
 }
 
 mod by_a_process_each {
-    kugetsu_testkit::agent_runner_suite!(super::opencode(super::Engine::Run).await);
+    kugetsu_testkit::agent_runner_conformance!(super::opencode(super::Engine::Run).await);
 }

@@ -57,7 +57,7 @@ pub trait AgentRunnerFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`AgentRunner`](kugetsu_core::AgentRunner). The argument is
     /// an [`AgentRunnerFixture`](crate::suite::AgentRunnerFixture).
-    macro agent_runner_suite of agents for dyn AgentRunnerFixture ($);
+    macro agent_runner_conformance of agents for dyn AgentRunnerFixture ($);
 
     from turns {
         the_agent_could_run_now,

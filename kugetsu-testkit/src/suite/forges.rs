@@ -29,7 +29,7 @@ promises! {
     /// Makes a test of each promise of [`IssueTracker`](kugetsu_core::IssueTracker) and
     /// [`Forge`](kugetsu_core::Forge). The argument is a
     /// [`ForgeFixture`](crate::suite::ForgeFixture).
-    macro forge_suite of forges for dyn ForgeFixture ($);
+    macro forge_conformance of forges for dyn ForgeFixture ($);
 
     from self {
         an_issue_comes_with_all_that_was_said_about_it,

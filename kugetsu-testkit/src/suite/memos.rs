@@ -19,7 +19,7 @@ pub trait MemoStoreFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`MemoStore`](kugetsu_core::MemoStore). The argument is a
     /// [`MemoStoreFixture`](crate::suite::MemoStoreFixture).
-    macro memo_store_suite of memos for dyn MemoStoreFixture ($);
+    macro memo_store_conformance of memos for dyn MemoStoreFixture ($);
 
     from self {
         a_memo_is_there_after_reopening,

@@ -16,7 +16,7 @@
 //!     }
 //! }
 //!
-//! kugetsu_testkit::task_store_suite!(Memory(Arc::default()));
+//! kugetsu_testkit::task_store_conformance!(Memory(Arc::default()));
 //! ```
 //!
 //! The macro makes one `#[test]` of each promise, named like it. Its argument is evaluated anew for
@@ -25,14 +25,14 @@
 //!
 //! | trait | fixture | macro | promises |
 //! |---|---|---|---|
-//! | [`TaskStore`](kugetsu_core::TaskStore) | [`TaskStoreFixture`] | `task_store_suite!` | [`tasks::PROMISES`] |
-//! | [`SessionStore`](kugetsu_core::SessionStore) | [`SessionStoreFixture`] | `session_store_suite!` | [`sessions::PROMISES`] |
-//! | [`AgentRunner`](kugetsu_core::AgentRunner) | [`AgentRunnerFixture`] | `agent_runner_suite!` | [`agents::PROMISES`] |
-//! | [`WorktreeProvider`](kugetsu_core::WorktreeProvider) | [`WorktreeFixture`] | `worktree_provider_suite!` | [`worktrees::PROMISES`] |
-//! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_suite!` | [`slots::PROMISES`] |
-//! | [`MemoStore`](kugetsu_core::MemoStore) | [`MemoStoreFixture`] | `memo_store_suite!` | [`memos::PROMISES`] |
-//! | [`IssueTracker`](kugetsu_core::IssueTracker), [`Forge`](kugetsu_core::Forge) | [`ForgeFixture`] | `forge_suite!` | [`forges::PROMISES`] |
-//! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_suite!` | [`notices::PROMISES`] |
+//! | [`TaskStore`](kugetsu_core::TaskStore) | [`TaskStoreFixture`] | `task_store_conformance!` | [`tasks::PROMISES`] |
+//! | [`SessionStore`](kugetsu_core::SessionStore) | [`SessionStoreFixture`] | `session_store_conformance!` | [`sessions::PROMISES`] |
+//! | [`AgentRunner`](kugetsu_core::AgentRunner) | [`AgentRunnerFixture`] | `agent_runner_conformance!` | [`agents::PROMISES`] |
+//! | [`WorktreeProvider`](kugetsu_core::WorktreeProvider) | [`WorktreeFixture`] | `worktree_provider_conformance!` | [`worktrees::PROMISES`] |
+//! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_conformance!` | [`slots::PROMISES`] |
+//! | [`MemoStore`](kugetsu_core::MemoStore) | [`MemoStoreFixture`] | `memo_store_conformance!` | [`memos::PROMISES`] |
+//! | [`IssueTracker`](kugetsu_core::IssueTracker), [`Forge`](kugetsu_core::Forge) | [`ForgeFixture`] | `forge_conformance!` | [`forges::PROMISES`] |
+//! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_conformance!` | [`notices::PROMISES`] |
 
 pub mod agents;
 pub mod forges;

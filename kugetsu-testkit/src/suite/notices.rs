@@ -26,7 +26,7 @@ pub trait NotifierFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`Notifier`](kugetsu_core::Notifier). The argument is a
     /// [`NotifierFixture`](crate::suite::NotifierFixture).
-    macro notifier_suite of notices for dyn NotifierFixture ($);
+    macro notifier_conformance of notices for dyn NotifierFixture ($);
 
     from self {
         a_notifier_keeps_its_name,

@@ -24,7 +24,7 @@ pub trait SessionStoreFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`SessionStore`](kugetsu_core::SessionStore). The argument is
     /// a [`SessionStoreFixture`](crate::suite::SessionStoreFixture).
-    macro session_store_suite of sessions for dyn SessionStoreFixture ($);
+    macro session_store_conformance of sessions for dyn SessionStoreFixture ($);
 
     from self {
         a_session_put_is_there_after_reopening,

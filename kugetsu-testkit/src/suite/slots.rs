@@ -30,7 +30,7 @@ pub trait SlotPoolFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`SlotPool`](kugetsu_core::SlotPool). The argument is a
     /// [`SlotPoolFixture`](crate::suite::SlotPoolFixture).
-    macro slot_pool_suite of slots for dyn SlotPoolFixture ($);
+    macro slot_pool_conformance of slots for dyn SlotPoolFixture ($);
 
     from self {
         a_class_has_as_many_slots_as_its_limit,

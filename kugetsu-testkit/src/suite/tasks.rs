@@ -25,7 +25,7 @@ pub trait TaskStoreFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`TaskStore`](kugetsu_core::TaskStore). The argument is a
     /// [`TaskStoreFixture`](crate::suite::TaskStoreFixture).
-    macro task_store_suite of tasks for dyn TaskStoreFixture ($);
+    macro task_store_conformance of tasks for dyn TaskStoreFixture ($);
 
     from commits {
         a_task_committed_is_there_after_reopening,

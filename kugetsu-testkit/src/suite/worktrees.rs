@@ -31,7 +31,7 @@ pub trait WorktreeFixture: Send + Sync + 'static {
 promises! {
     /// Makes a test of each promise of [`WorktreeProvider`](kugetsu_core::WorktreeProvider). The
     /// argument is a [`WorktreeFixture`](crate::suite::WorktreeFixture).
-    macro worktree_provider_suite of worktrees for dyn WorktreeFixture ($);
+    macro worktree_provider_conformance of worktrees for dyn WorktreeFixture ($);
 
     from prepares {
         a_worktree_is_a_clean_checkout_of_the_default_branch_on_a_branch_of_its_own,

@@ -16,4 +16,4 @@ impl SlotPoolFixture for Home {
     }
 }
 
-kugetsu_testkit::slot_pool_suite!(Home(tempfile::tempdir().unwrap()));
+kugetsu_testkit::slot_pool_conformance!(Home(tempfile::tempdir().unwrap()));

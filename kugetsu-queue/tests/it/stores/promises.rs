@@ -54,19 +54,19 @@ macro_rules! promises {
             }
 
             mod tasks {
-                kugetsu_testkit::task_store_suite!(super::home());
+                kugetsu_testkit::task_store_conformance!(super::home());
             }
 
             mod sessions {
-                kugetsu_testkit::session_store_suite!(super::home());
+                kugetsu_testkit::session_store_conformance!(super::home());
             }
 
             mod memos {
-                kugetsu_testkit::memo_store_suite!(super::home());
+                kugetsu_testkit::memo_store_conformance!(super::home());
             }
 
             mod notices {
-                kugetsu_testkit::notifier_suite!(super::home());
+                kugetsu_testkit::notifier_conformance!(super::home());
             }
         }
     };

@@ -54,9 +54,9 @@ impl AgentRunnerFixture for Fake {
 }
 
 mod able {
-    kugetsu_testkit::agent_runner_suite!(super::Fake::able());
+    kugetsu_testkit::agent_runner_conformance!(super::Fake::able());
 }
 
 mod simple {
-    kugetsu_testkit::agent_runner_suite!(super::Fake::simple());
+    kugetsu_testkit::agent_runner_conformance!(super::Fake::simple());
 }

@@ -46,19 +46,19 @@ impl SlotPoolFixture for Slots {
 }
 
 mod tasks {
-    kugetsu_testkit::task_store_suite!(super::Memory::default());
+    kugetsu_testkit::task_store_conformance!(super::Memory::default());
 }
 
 mod sessions {
-    kugetsu_testkit::session_store_suite!(super::Memory::default());
+    kugetsu_testkit::session_store_conformance!(super::Memory::default());
 }
 
 mod memos {
-    kugetsu_testkit::memo_store_suite!(super::Memory::default());
+    kugetsu_testkit::memo_store_conformance!(super::Memory::default());
 }
 
 mod slots {
     use std::sync::OnceLock;
 
-    kugetsu_testkit::slot_pool_suite!(super::Slots(OnceLock::new()));
+    kugetsu_testkit::slot_pool_conformance!(super::Slots(OnceLock::new()));
 }

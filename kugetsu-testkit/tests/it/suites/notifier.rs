@@ -18,4 +18,4 @@ impl NotifierFixture for Recording {
     }
 }
 
-kugetsu_testkit::notifier_suite!(Recording(RecordingNotifier::new("recording")));
+kugetsu_testkit::notifier_conformance!(Recording(RecordingNotifier::new("recording")));

@@ -29,9 +29,9 @@ impl SessionStoreFixture for Strict {
 }
 
 mod tasks {
-    kugetsu_testkit::task_store_suite!(super::Strict::new());
+    kugetsu_testkit::task_store_conformance!(super::Strict::new());
 }
 
 mod sessions {
-    kugetsu_testkit::session_store_suite!(super::Strict::new());
+    kugetsu_testkit::session_store_conformance!(super::Strict::new());
 }

@@ -54,4 +54,4 @@ impl WorktreeFixture for Fake {
     }
 }
 
-kugetsu_testkit::worktree_provider_suite!(Fake::new());
+kugetsu_testkit::worktree_provider_conformance!(Fake::new());

@@ -1,0 +1,2 @@
+//! Backends that are programs, in any language.
+#![warn(missing_docs, unreachable_pub)]

@@ -21,7 +21,7 @@
 //!
 //! The macro makes one `#[test]` of each promise, named like it. Its argument is evaluated anew for
 //! each of them, in an async function, so that it may `.await`. The same promises are there as data,
-//! such as [`tasks::PROMISES`], for programs that check a backend.
+//! such as [`tasks::PROMISES`], for programs that check a backend: [`examine`] makes a [`Report`].
 //!
 //! | trait | fixture | macro | promises |
 //! |---|---|---|---|
@@ -39,6 +39,7 @@ pub mod forges;
 pub mod memos;
 pub mod notices;
 mod promise;
+mod report;
 mod sample;
 pub mod sessions;
 pub mod slots;
@@ -52,6 +53,7 @@ pub use notices::NotifierFixture;
 #[doc(hidden)]
 pub use promise::hold;
 pub use promise::{Broken, Promise};
+pub use report::{Check, Report, Verdict, examine};
 pub use sessions::SessionStoreFixture;
 pub use slots::SlotPoolFixture;
 pub use tasks::TaskStoreFixture;

@@ -35,6 +35,7 @@
 //! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_conformance!` | [`notices::PROMISES`] |
 
 pub mod agents;
+#[cfg(feature = "forge")]
 pub mod forges;
 pub mod memos;
 pub mod notices;
@@ -47,6 +48,7 @@ pub mod tasks;
 pub mod worktrees;
 
 pub use agents::{AgentRunnerFixture, Deed};
+#[cfg(feature = "forge")]
 pub use forges::ForgeFixture;
 pub use memos::MemoStoreFixture;
 pub use notices::NotifierFixture;

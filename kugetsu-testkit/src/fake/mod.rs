@@ -3,17 +3,22 @@
 mod agent;
 mod chance;
 mod clock;
+#[cfg(feature = "forge")]
 mod forge;
 mod notifier;
 mod strict;
+#[cfg(feature = "telegram")]
 mod telegram;
 mod worktrees;
 
 pub use agent::{FakeAgent, FakeRun};
 pub use chance::{FixedChance, SeededChance};
 pub use clock::ManualClock;
+#[cfg(feature = "forge")]
 pub use forge::{FakeForge, ForgeApi, ForgeFault, ForgeRequest};
 pub use notifier::RecordingNotifier;
-pub use strict::{Fault, Operation, StrictStore};
+pub use strict::{StoreFault, StoreOperation, StrictStore};
+#[cfg(feature = "telegram")]
+#[doc(hidden)]
 pub use telegram::{FakeBotApi, SentMessage};
 pub use worktrees::FakeWorktrees;

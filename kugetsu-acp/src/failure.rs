@@ -119,7 +119,8 @@ impl Complaint {
         }
     }
 
-    fn words(&self) -> String {
+    /// What went wrong, in a line.
+    pub(crate) fn words(&self) -> String {
         let words = first_line(&self.message, 300);
         let more = match &self.data {
             Value::String(text) => first_line(text, 200),
@@ -218,7 +219,10 @@ mod tests {
             (failure(-32000, "Authentication required", none()), Retry::Never),
             (failure(-32601, "no", none()), Retry::Never),
             (failure(-32603, "Internal error: scripted error 401", none()), Retry::Never),
-            (failure(-32603, "Internal error", json!({"details": "Invalid API key"})), Retry::Never),
+            (
+                failure(-32603, "Internal error", json!({"details": "Invalid API key"})),
+                Retry::Never,
+            ),
             (failure(-32603, "Internal error: error 503", none()), Retry::Later),
             (failure(-32603, "oops 1401 x", none()), Retry::Later),
             (failure(-32603, "Internal error", json!({"statusCode": 400})), Retry::Never),

@@ -217,7 +217,11 @@ fn died(
         Err(error) => error.to_string(),
     };
     // Whoever is no longer understood is ended by us, and its status says nothing.
-    let mut detail = if trouble.is_empty() { format!("{program}: {how}") } else { format!("{program}: {trouble}") };
+    let mut detail = if trouble.is_empty() {
+        format!("{program}: {how}")
+    } else {
+        format!("{program}: {trouble}")
+    };
     if !said.is_empty() {
         detail = format!("{detail}; it said: {said}");
     }

@@ -20,8 +20,8 @@ pub(crate) fn find(config: &AcpConfig) -> Result<PathBuf, AgentError> {
     let program = Path::new(program);
     let told = || program.display().to_string();
     if program.components().count() > 1 {
-        let path = std::path::absolute(program)
-            .map_err(|error| missing(told(), &error.to_string()))?;
+        let path =
+            std::path::absolute(program).map_err(|error| missing(told(), &error.to_string()))?;
         return match path.metadata() {
             Ok(_) if is_program(&path) => Ok(path),
             Ok(_) => Err(missing(told(), "it is not a program")),

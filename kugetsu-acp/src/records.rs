@@ -3,6 +3,7 @@
 //! | file in the runner's directory | what it holds |
 //! |---|---|
 //! | `agent.json` | what the agent with this command said of itself |
+//! | `first.lock` | locked by whoever starts the agent and is the first to do so |
 //! | `sessions/<name>.json` | a session: its id, where it works, what it has used |
 //! | `sessions/<name>.lock` | locked by whoever works in it |
 
@@ -65,20 +66,13 @@ impl Records {
     }
 
     /// The right to work in the session; `None` if somebody else has it for as long as that.
-    pub(crate) async fn lock(
-        &self,
-        session: &str,
-        patience: Duration,
-    ) -> io::Result<Option<File>> {
-        let path = self.file(session, "lock");
-        let until = Instant::now() + patience;
-        loop {
-            match files::try_lock(&path)? {
-                Some(lock) => return Ok(Some(lock)),
-                None if Instant::now() >= until => return Ok(None),
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
+    pub(crate) async fn lock(&self, session: &str, patience: Duration) -> io::Result<Option<File>> {
+        lock(&self.file(session, "lock"), patience).await
+    }
+
+    /// The right to be the first to start the agent; `None` if the first takes longer than that.
+    pub(crate) async fn first_start(&self, patience: Duration) -> io::Result<Option<File>> {
+        lock(&self.0.join("first.lock"), patience).await
     }
 
     /// What the agent said of itself when it was last started by this command.
@@ -101,6 +95,17 @@ impl Records {
 
     fn file(&self, session: &str, kind: &str) -> PathBuf {
         self.sessions().join(format!("{}.{kind}", file_name(session)))
+    }
+}
+
+async fn lock(path: &Path, patience: Duration) -> io::Result<Option<File>> {
+    let until = Instant::now() + patience;
+    loop {
+        match files::try_lock(path)? {
+            Some(lock) => return Ok(Some(lock)),
+            None if Instant::now() >= until => return Ok(None),
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
     }
 }
 
@@ -134,7 +139,11 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let unseen = path.with_extension(format!("{}.{:?}.new", std::process::id(), std::thread::current().id()));
+    let unseen = path.with_extension(format!(
+        "{}.{:?}.new",
+        std::process::id(),
+        std::thread::current().id()
+    ));
     let written = File::create(&unseen).and_then(|mut file| {
         serde_json::to_writer(&mut file, value)?;
         file.write_all(b"\n")?;

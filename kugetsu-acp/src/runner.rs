@@ -1,12 +1,11 @@
 //! The runner: any agent that speaks the protocol as kugetsu's coding agent.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use kugetsu_core::agent::{
-    AgentCapabilities, AgentError, AgentInfo, AgentRun, AgentRunner, Conversation, Role, RunRequest,
+    AgentCapabilities, AgentError, AgentInfo, AgentRun, AgentRunner, Role, RunRequest,
 };
 use kugetsu_core::ids::AgentId;
 use kugetsu_guard::{Ended, Leftover, Trees};
@@ -129,16 +128,31 @@ impl AcpRunner {
 
     async fn start_process(&self, purpose: Purpose<'_>) -> Result<Process, AgentError> {
         let trees = self.trees().await?;
+        let records = Records::at(trees.root());
+        // At its very first start an agent makes what it needs, and some trip over another that does
+        // the same.
+        let first = match self.is_known() {
+            true => None,
+            false => {
+                let first = records.first_start(self.config().limits.boot).await;
+                first.map_err(|error| self.who().io("wait for its first start", error))?
+            }
+        };
         let process = Process::start(self.config(), trees, self.who(), purpose).await?;
-        self.learn(trees.root(), &process.can);
+        self.learn(&records, &process.can);
+        drop(first);
         Ok(process)
     }
 
-    fn learn(&self, root: &Path, can: &Abilities) {
+    fn is_known(&self) -> bool {
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn learn(&self, records: &Records, can: &Abilities) {
         let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref() != Some(can) {
             // Should this fail, the next process learns it by itself.
-            let _ = Records::at(root).learn(&self.config().command, can);
+            let _ = records.learn(&self.config().command, can);
             *known = Some(can.clone());
         }
     }
@@ -184,7 +198,8 @@ impl AgentRunner for AcpRunner {
     async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
         request.check(self.id(), self.capabilities())?;
         if request.role != Role::Dev && !self.config().trusted_as_pm {
-            let operation = "keep the PM's role, since nothing could hold it to reading over this protocol";
+            let operation =
+                "keep the PM's role, since nothing could hold it to reading over this protocol";
             return Err(self.who().unsupported(operation));
         }
         let directory = sessions::real(&request.directory)?;

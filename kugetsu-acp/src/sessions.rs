@@ -93,8 +93,7 @@ pub(crate) async fn ready(
         },
         _ => return Err(who.unsupported("hold such a conversation")),
     };
-    let record =
-        Record { session: id.to_string(), directory: directory.to_owned(), used };
+    let record = Record { session: id.to_string(), directory: directory.to_owned(), used };
     // Before anything is said in it: a session that nobody knows of could not be resumed.
     records.put(&record).map_err(|error| who.io("write down its session", error))?;
     Ok(Ready { process, session: AgentSession::new(id, directory, how), record, lock })

@@ -84,8 +84,20 @@ impl Call {
 /// What a tool was given that is a path by its name.
 fn paths_in(input: &Value) -> Vec<&Path> {
     const NAMES: [&str; 14] = [
-        "path", "paths", "file_path", "filePath", "filepath", "abs_path", "absolute_path",
-        "notebook_path", "cwd", "workdir", "directory", "directories", "dir_path", "parentDir",
+        "path",
+        "paths",
+        "file_path",
+        "filePath",
+        "filepath",
+        "abs_path",
+        "absolute_path",
+        "notebook_path",
+        "cwd",
+        "workdir",
+        "directory",
+        "directories",
+        "dir_path",
+        "parentDir",
     ];
     let given = NAMES.iter().filter_map(|name| input.get(*name));
     let texts = given.flat_map(|given| match given {

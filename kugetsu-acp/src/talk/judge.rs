@@ -98,12 +98,12 @@ pub(super) fn words(call: &Call) -> String {
         ToolKind::SwitchMode => "switch mode",
         _ => "permission",
     };
-    let paths: Vec<_> = call.paths.iter().map(|path| path.to_string_lossy()).collect();
-    let words = match (call.title.trim(), paths.join(", ")) {
-        ("", paths) if paths.is_empty() => kind.to_owned(),
-        ("", paths) => format!("{kind}: {paths}"),
-        (title, paths) if paths.is_empty() || title.contains(&paths) => format!("{kind}: {title}"),
-        (title, paths) => format!("{kind}: {title} ({paths})"),
+    let path = call.paths.first().map(|path| path.to_string_lossy().into_owned());
+    let words = match (call.title.trim(), path.unwrap_or_default()) {
+        ("", path) if path.is_empty() => kind.to_owned(),
+        ("", path) => format!("{kind}: {path}"),
+        (title, path) if path.is_empty() || title.contains(&path) => format!("{kind}: {title}"),
+        (title, path) => format!("{kind}: {title} ({path})"),
     };
     text::first_line(&words, text::LINE)
 }
@@ -188,7 +188,10 @@ mod tests {
     #[test]
     fn what_was_asked_is_told_with_where() {
         assert_eq!(words(&call(ToolKind::Read, &["/etc"])), "read: x (/etc)");
-        assert_eq!(words(&Call { title: String::new(), ..call(ToolKind::Other, &[]) }), "permission");
+        assert_eq!(
+            words(&Call { title: String::new(), ..call(ToolKind::Other, &[]) }),
+            "permission"
+        );
         let named = Call { title: "/etc\u{1b}[2J".into(), ..call(ToolKind::Other, &["/etc"]) };
         assert_eq!(words(&named), "permission: /etc [2J");
     }

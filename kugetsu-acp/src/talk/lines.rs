@@ -1,7 +1,7 @@
 //! Lines between us and the agent, within bounds.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -11,21 +11,43 @@ use tokio_util::codec::{Decoder, Encoder};
 use crate::config::Limits;
 use crate::text;
 
-/// Why the conversation broke, in words; empty as long as it did not.
+/// What went wrong in the conversation, in words; of each kind the first counts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<String>>);
+pub(crate) struct Trouble(Arc<Mutex<Words>>);
+
+#[derive(Debug, Default)]
+struct Words {
+    /// Why it broke; empty as long as it did not.
+    end: String,
+    /// The first line that was no message.
+    stray: String,
+}
 
 impl Trouble {
-    /// The first word counts.
     pub(crate) fn tell(&self, why: String) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_empty() {
-            *told = why;
+        let mut words = self.words();
+        if words.end.is_empty() {
+            words.end = why;
+        }
+    }
+
+    fn tell_stray(&self, line: &str) {
+        let mut words = self.words();
+        if words.stray.is_empty() {
+            words.stray = text::first_line(line, 200);
         }
     }
 
     pub(crate) fn told(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.words().end.clone()
+    }
+
+    pub(crate) fn stray(&self) -> String {
+        self.words().stray.clone()
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -35,7 +57,6 @@ impl Trouble {
 pub(super) struct Messages {
     longest: usize,
     strays_left: usize,
-    first_stray: String,
     /// How much of what was read holds no line break.
     looked_at: usize,
     trouble: Trouble,
@@ -43,13 +64,7 @@ pub(super) struct Messages {
 
 impl Messages {
     pub(super) fn new(limits: &Limits, trouble: Trouble) -> Self {
-        Self {
-            longest: limits.line,
-            strays_left: limits.strays,
-            first_stray: String::new(),
-            looked_at: 0,
-            trouble,
-        }
+        Self { longest: limits.line, strays_left: limits.strays, looked_at: 0, trouble }
     }
 
     fn broken(&self, why: String) -> io::Error {
@@ -58,9 +73,7 @@ impl Messages {
     }
 
     fn pass_over(&mut self, line: &str) -> io::Result<()> {
-        if self.first_stray.is_empty() {
-            self.first_stray = text::first_line(line, 80);
-        }
+        self.trouble.tell_stray(line);
         match self.strays_left.checked_sub(1) {
             Some(left) => {
                 self.strays_left = left;
@@ -68,7 +81,7 @@ impl Messages {
             }
             None => Err(self.broken(format!(
                 "it writes to its standard output what is no message, such as {:?}",
-                self.first_stray
+                self.trouble.stray()
             ))),
         }
     }
@@ -167,7 +180,7 @@ mod tests {
         let log = "starting…\n\n{\"id\":1}\r\n{broken\n  {\"method\":\"x\"}\n{\"half\":";
         let told = ["{\"id\":1}", "{\"method\":\"x\"}"].map(str::to_owned);
         assert_eq!(read(&limits, log), (told.into(), String::new()));
-        let (lines, trouble) = read(&limits, &"no\n[1]\n17\n{\"id\":1}\n");
+        let (lines, trouble) = read(&limits, "no\n[1]\n17\n{\"id\":1}\n");
         assert!(lines.is_empty());
         assert!(trouble.contains("such as \"no\""), "{trouble}");
     }
@@ -176,7 +189,8 @@ mod tests {
     fn a_line_without_end_ends_the_conversation() {
         let mut limits = Limits::default();
         limits.line = 20;
-        let (lines, trouble) = read(&limits, &format!("{{\"id\":1}}\n{{\"x\":\"{}", "x".repeat(99)));
+        let (lines, trouble) =
+            read(&limits, &format!("{{\"id\":1}}\n{{\"x\":\"{}", "x".repeat(99)));
         assert_eq!(lines, ["{\"id\":1}"]);
         assert!(trouble.contains("more than 20 bytes"), "{trouble}");
     }

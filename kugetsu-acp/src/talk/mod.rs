@@ -34,10 +34,10 @@ use lines::{Head, Messages};
 pub(crate) use inbox::Letter;
 pub(crate) use judge::Judge;
 pub(crate) use lines::Trouble;
-pub(crate) use translate::Translator;
+pub(crate) use translate::{Translator, Used};
 
-/// How often an agent may ask for permissions in one run, before it is taken for one that does
-/// nothing else.
+/// How often an agent may ask for permissions in one run and is listened to, since whoever reads no
+/// answers could ask without end.
 const QUESTIONS: usize = 1000;
 
 /// How many pages of sessions are read.
@@ -121,7 +121,6 @@ impl Talk {
 
         let mut asked = 0;
         let (give, given) = oneshot::channel();
-        let told = trouble.clone();
         let connection = Client
             .v1()
             .name("kugetsu")
@@ -129,8 +128,7 @@ impl Talk {
                 async move |request: schema::RequestPermissionRequest, responder, _| {
                     asked += 1;
                     if asked > QUESTIONS {
-                        told.tell(format!("it asks for more than {QUESTIONS} permissions"));
-                        return Err(Error::internal_error());
+                        return Err(Error::internal_error().data("it has asked too often"));
                     }
                     let answer = answer(request, &judge, &tell, &calls).await;
                     responder.respond(schema::RequestPermissionResponse::new(answer))
@@ -150,6 +148,11 @@ impl Talk {
         let driver = Driver(driver);
         let agent = given.await.map_err(|_| Fault::Gone)?;
         Ok(Self { agent, inbox, limit: limits.request, trouble, driver })
+    }
+
+    /// What was written instead of messages, if anything was: the first of it.
+    pub(crate) fn stray(&self) -> String {
+        self.trouble.stray()
     }
 
     /// Why the conversation broke, if that is known.
@@ -199,7 +202,8 @@ impl Talk {
 
     /// Makes a session that knows what this one knows.
     pub(crate) async fn fork(&mut self, from: &str, directory: &Path) -> Result<String, Fault> {
-        let made = self.request(schema::ForkSessionRequest::new(from.to_owned(), directory)).await?;
+        let made =
+            self.request(schema::ForkSessionRequest::new(from.to_owned(), directory)).await?;
         Ok(made.session_id.to_string())
     }
 
@@ -330,10 +334,11 @@ async fn answer(
 ) -> schema::RequestPermissionOutcome {
     let session = request.session_id.to_string();
     let id = request.tool_call.tool_call_id.0.to_string();
-    let call = calls
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .with(&session, &id, &request.tool_call.fields);
+    let call = calls.lock().unwrap_or_else(PoisonError::into_inner).with(
+        &session,
+        &id,
+        &request.tool_call.fields,
+    );
     let answer = judge.answer(&call, &request.options);
     if answer.is_refused {
         let text = judge::words(&call);

@@ -300,7 +300,14 @@ fn kind_name(kind: ToolKind) -> &'static str {
 /// What a tool is used for, by what it was given.
 fn purpose(input: &Value) -> String {
     const TELLING: [&str; 9] = [
-        "description", "command", "filePath", "file_path", "pattern", "path", "url", "query",
+        "description",
+        "command",
+        "filePath",
+        "file_path",
+        "pattern",
+        "path",
+        "url",
+        "query",
         "prompt",
     ];
     let given = TELLING.iter().find_map(|name| input.get(*name)?.as_str());

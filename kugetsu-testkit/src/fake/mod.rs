@@ -1,5 +1,6 @@
 //! Stand-ins for everything that core leaves to others, for tests that need no real one.
 
+mod acp;
 mod agent;
 mod chance;
 mod clock;
@@ -11,6 +12,7 @@ mod strict;
 mod telegram;
 mod worktrees;
 
+pub use acp::FakeAcp;
 pub use agent::{FakeAgent, FakeRun};
 pub use chance::{FixedChance, SeededChance};
 pub use clock::ManualClock;

@@ -1,5 +1,7 @@
 //! Settings: one table says what there is, and everything else is read from it.
 
+mod agents;
+mod fields;
 mod file;
 mod sinks;
 mod table;
@@ -8,8 +10,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use agents::{AgentFor, ProgramAgent, Speaks};
+pub(crate) use fields::Text;
 pub(crate) use file::{commented, flat_line, with_setting};
-pub(crate) use sinks::{INBOX, Sink, Target, Text};
+pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
 use kugetsu_core::Association;
@@ -58,6 +62,10 @@ pub(crate) struct Settings {
     values: Vec<Value>,
     /// Where notices are brought, besides the inbox.
     sinks: Vec<Sink>,
+    /// Agents that are programs, by name.
+    agents: Vec<ProgramAgent>,
+    /// Which agent works for whom.
+    agent_for: AgentFor,
     /// The git servers.
     servers: Servers,
     /// The user's home, for `~`.
@@ -74,7 +82,7 @@ impl Settings {
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
         let servers = Servers::read(&paths.servers())?;
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        let mut settings = Self::unset(servers, home);
         settings.default_to_server(&paths.servers());
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
@@ -102,7 +110,7 @@ impl Settings {
             mistakes.push(mistake);
             Servers::seeded()
         });
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        let mut settings = Self::unset(servers, home);
         settings.default_to_server(&paths.servers());
         mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
         mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
@@ -117,12 +125,27 @@ impl Settings {
         (settings, mistakes)
     }
 
+    fn unset(servers: Servers, home: Option<PathBuf>) -> Self {
+        let (sinks, agents, agent_for) = (Vec::new(), Vec::new(), AgentFor::default());
+        Self { values: defaults(), sinks, agents, agent_for, servers, home }
+    }
+
     pub(crate) fn values(&self) -> &[Value] {
         &self.values
     }
 
     pub(crate) fn sinks(&self) -> &[Sink] {
         &self.sinks
+    }
+
+    /// Agents that are programs, by name.
+    pub(crate) fn agents(&self) -> &[ProgramAgent] {
+        &self.agents
+    }
+
+    /// Which agent works for whom, unless a task says another.
+    pub(crate) fn agent_for(&self) -> &AgentFor {
+        &self.agent_for
     }
 
     /// The variables that hold secrets of sinks, which are kept from agents.

@@ -86,3 +86,8 @@ pub use recovery::{Ended, Leftover};
 pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
 pub use sessions::OtherDatabase;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

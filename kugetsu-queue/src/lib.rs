@@ -39,6 +39,7 @@
 //! `start` works in the foreground: whoever calls it waits, and one attempt is made.
 //! [`Engine::serve`] carries out what is queued, on the same line, and repeats what fails.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
 
 mod bell;
@@ -80,3 +81,8 @@ pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;
 pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

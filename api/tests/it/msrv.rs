@@ -1,0 +1,1 @@
+//! What may grow says so, and what may not says why.

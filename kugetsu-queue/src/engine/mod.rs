@@ -25,7 +25,7 @@ pub use start::{StartError, Wait};
 use crate::context::Contexts;
 use crate::hold::{HoldKind, Holds};
 use crate::line::rules::Prompts;
-use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
+use crate::line::{Agents, Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
 use crate::logs::Logs;
 use crate::mask::Mask;
 use crate::watch::WatchedStore;
@@ -42,8 +42,11 @@ pub struct Backends {
     pub slots: Arc<dyn SlotPool>,
     /// Worktrees.
     pub worktrees: Arc<dyn WorktreeProvider>,
-    /// The agent that works on issues.
+    /// The agent that works on issues unless another one is asked for.
     pub agent: Arc<dyn AgentRunner>,
+    /// Others that a [request](kugetsu_core::Request::with_agent) may ask for by their id; none
+    /// unless set.
+    pub others: Vec<Arc<dyn AgentRunner>>,
     /// The PM's agent: the same one unless set.
     pub pm_agent: Arc<dyn AgentRunner>,
     /// What is remembered by name, such as that the queue is paused: in memory unless set.
@@ -64,7 +67,15 @@ impl Backends {
         (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
     ) -> Self {
         let (pm_agent, memos) = (Arc::clone(&agent), Arc::new(MemoryStore::new()));
-        Self { tasks, sessions, slots, worktrees, agent, pm_agent, memos, clock, chance }
+        let others = Vec::new();
+        Self { tasks, sessions, slots, worktrees, agent, others, pm_agent, memos, clock, chance }
+    }
+
+    /// Another agent beside the default one, for requests that ask for it by its id. Of two with one
+    /// id the first counts.
+    pub fn with_other_agent(mut self, agent: Arc<dyn AgentRunner>) -> Self {
+        self.others.push(agent);
+        self
     }
 
     /// Another agent for the PM.
@@ -116,7 +127,7 @@ impl Engine {
             queue: TaskQueue::new(Arc::new(store.clone()), clock, chance),
             sessions: backends.sessions,
             worktrees: backends.worktrees,
-            agent: backends.agent,
+            agents: Agents { default: backends.agent, others: backends.others },
             pm_agent: backends.pm_agent,
             clock: backends.clock,
             chance: backends.chance,

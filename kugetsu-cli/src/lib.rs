@@ -20,6 +20,12 @@
 //!
 //! This crate is the only one that knows of a terminal, a home directory, a settings file and exit
 //! codes; see [`exit`] for those.
+//!
+//! # Features
+//!
+//! | feature | by default | brings |
+//! |---|---|---|
+//! | `demo` | on | the command `kugetsu demo`, with the scripted model that it runs against |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]

@@ -38,6 +38,14 @@
 //!
 //! `start` works in the foreground: whoever calls it waits, and one attempt is made.
 //! [`Engine::serve`] carries out what is queued, on the same line, and repeats what fails.
+//!
+//! # Features
+//!
+//! | feature | by default | brings |
+//! |---|---|---|
+//! | `sqlite` | on | [`SqliteStore`] and what looks after its file ([`sqlite::care`]); builds a `SQLite` along, which needs a C compiler |
+//!
+//! Without it [`JsonStore`] is the durable store, or one of your own.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
@@ -61,6 +69,7 @@ pub mod line;
 pub mod logs;
 pub mod mask;
 pub mod slots;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod watch;
 
@@ -78,7 +87,9 @@ pub use line::{Limits, Stage};
 pub use logs::{LogFile, Logs};
 pub use mask::Mask;
 pub use slots::{FileSlots, SlotLimits};
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+#[cfg(feature = "sqlite")]
 pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};
 

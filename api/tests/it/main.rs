@@ -1,4 +1,5 @@
 //! What the workspace promises as a whole.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod growing;
 mod msrv;

@@ -1,5 +1,6 @@
 //! The workspace as cargo sees it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,13 +13,17 @@ pub(crate) fn root() -> PathBuf {
 
 /// cargo, in the workspace and without the network.
 pub(crate) fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap());
+    let mut cargo = Command::new(env_or("CARGO", "cargo"));
     cargo.current_dir(root());
     // What whoever runs the tests has set for their own builds.
     for variable in ["RUSTFLAGS", "RUSTDOCFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS"] {
         cargo.env_remove(variable);
     }
     cargo
+}
+
+fn env_or(name: &str, other: &str) -> OsString {
+    std::env::var_os(name).unwrap_or_else(|| other.into())
 }
 
 /// What the program writes to its standard output.
@@ -29,10 +34,13 @@ pub(crate) fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// `cargo metadata`, with what the lock file holds.
+/// `cargo metadata` of this machine's platform, with every feature and what the lock file holds.
 pub(crate) fn metadata() -> Value {
+    let told = output(Command::new(env_or("RUSTC", "rustc")).arg("-vV"));
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let mut cargo = cargo();
     cargo.args(["metadata", "--format-version=1", "--offline", "--locked", "--all-features"]);
+    cargo.args(["--filter-platform", host]);
     serde_json::from_str(&output(&mut cargo)).unwrap()
 }
 
@@ -51,7 +59,7 @@ pub(crate) fn published(metadata: &Value) -> Vec<&Value> {
     packages
 }
 
-/// All packages that the lock file holds for any platform.
+/// All packages of the metadata.
 pub(crate) fn packages(metadata: &Value) -> Vec<&Value> {
     metadata["packages"].as_array().unwrap().iter().collect()
 }

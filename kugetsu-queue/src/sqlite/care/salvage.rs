@@ -254,7 +254,7 @@ fn walk(
         })();
         match whole {
             Ok(()) => return Ok(None),
-            Err(Fault::Sqlite(_)) => {}
+            Err(Fault::Database(_)) => {}
             Err(fault) => return Err(fault),
         }
     }

@@ -23,9 +23,9 @@
 //!
 //! # Features
 //!
-//! | feature | by default | brings |
+//! | feature | brings | by default |
 //! |---|---|---|
-//! | `demo` | on | the command `kugetsu demo`, with the scripted model that it runs against |
+//! | `demo` | the command `kugetsu demo`, with the scripted model that it runs against | yes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]

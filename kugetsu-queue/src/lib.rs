@@ -41,9 +41,9 @@
 //!
 //! # Features
 //!
-//! | feature | by default | brings |
+//! | feature | brings | by default |
 //! |---|---|---|
-//! | `sqlite` | on | [`SqliteStore`] and what looks after its file ([`sqlite::care`]); builds a `SQLite` along, which needs a C compiler |
+//! | `sqlite` | [`SqliteStore`] and what looks after its file ([`sqlite::care`]); builds a `SQLite` along, which needs a C compiler | yes |
 //!
 //! Without it [`JsonStore`] is the durable store, or one of your own.
 
@@ -57,6 +57,7 @@ mod clock;
 mod contents;
 mod fault;
 mod fence;
+mod worker;
 
 pub mod context;
 pub mod deliver;
@@ -92,6 +93,7 @@ pub use sqlite::SqliteStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};
+pub use worker::new_worker;
 
 /// What the package's page says compiles.
 #[cfg(doctest)]

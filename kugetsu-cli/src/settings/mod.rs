@@ -279,6 +279,11 @@ impl Settings {
     }
 }
 
+/// The variables that `config.toml` names as those of sinks' secrets, also where it makes no sense.
+pub(crate) fn variables_told(paths: &Paths) -> Vec<String> {
+    sinks::variables_told(&crate::paths::read(&paths.config()).unwrap_or_default())
+}
+
 fn defaults() -> Vec<Value> {
     let unset = |setting: &'static Setting| Value {
         setting,

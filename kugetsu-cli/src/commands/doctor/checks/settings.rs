@@ -67,7 +67,7 @@ fn look(paths: &Paths) -> Vec<Finding> {
             );
             continue;
         }
-        if let Err(error) = Variables::read(paths, Some(name)) {
+        if let Err(error) = Variables::of(paths, name) {
             let mend = error.advice().unwrap_or("correct it").to_owned();
             let finding = Finding::new(ENV_INVALID, error.message(), mend);
             if !found.iter().any(|other: &Finding| other.found == finding.found) {

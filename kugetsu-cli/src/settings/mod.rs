@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use file::{commented, flat_line, with_setting};
+pub(crate) use file::{FlatLine, commented, flat_line, with_setting};
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     values: Vec<Value>,
     /// Where notices are brought, besides the inbox.
     sinks: Vec<Sink>,
+    /// The lines of the flat file that are no settings of ours, and why.
+    left_out: Vec<(usize, String)>,
     /// The git servers.
     servers: Servers,
     /// The user's home, for `~`.
@@ -74,7 +76,7 @@ impl Settings {
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
         let servers = Servers::read(&paths.servers())?;
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        let mut settings = Self::defaults(servers, home);
         settings.default_to_server(&paths.servers());
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
@@ -102,7 +104,7 @@ impl Settings {
             mistakes.push(mistake);
             Servers::seeded()
         });
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        let mut settings = Self::defaults(servers, home);
         settings.default_to_server(&paths.servers());
         mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
         mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
@@ -115,6 +117,24 @@ impl Settings {
             mistakes.extend(settings.set_from_flag(flag).err());
         }
         (settings, mistakes)
+    }
+
+    fn defaults(servers: Servers, home: Option<PathBuf>) -> Self {
+        let (sinks, left_out) = (Vec::new(), Vec::new());
+        Self { values: defaults(), sinks, left_out, servers, home }
+    }
+
+    /// What the flat file, shown so, has in it that is no setting of ours; `None` if there is nothing.
+    pub(crate) fn left_out(&self, shown: &str) -> Option<String> {
+        const MOST: usize = 5;
+        let told = |(line, why): &(usize, String)| format!("line {line} ({why})");
+        let mut lines: Vec<String> = self.left_out.iter().take(MOST).map(told).collect();
+        match self.left_out.len().saturating_sub(MOST) {
+            0 => {}
+            more => lines.push(format!("and {more} more")),
+        }
+        (!lines.is_empty())
+            .then(|| format!("{shown} has lines that set nothing here: {}", lines.join(", ")))
     }
 
     pub(crate) fn values(&self) -> &[Value] {

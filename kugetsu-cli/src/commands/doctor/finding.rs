@@ -204,6 +204,8 @@ checks! {
         "nothing can be recorded, so attempts fail";
     SETTINGS = "settings.invalid", Settings, Error,
         "commands refuse to work with settings that may not mean what was meant";
+    SETTINGS_LEFT_OUT = "settings.left-out", Settings, Warning,
+        "what was meant to be a setting is none";
     ENV_LOOSE = "env.loose", Settings, Error,
         "secrets in it are open to others, and no agent is started with it";
     ENV_INVALID = "env.invalid", Settings, Error,

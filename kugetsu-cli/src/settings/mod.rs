@@ -293,7 +293,8 @@ impl Settings {
 
     fn set(&mut self, setting: &'static Setting, text: String, origin: Origin) {
         if let Some(value) = self.values.iter_mut().find(|v| v.setting.key == setting.key) {
-            value.text = Some(text);
+            // Only a wish may be empty, and then it is none.
+            value.text = Some(text).filter(|text| !text.is_empty());
             value.origin = origin;
         }
     }

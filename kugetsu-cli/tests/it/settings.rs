@@ -141,3 +141,43 @@ fn lines_of_the_bash_versions_config_that_are_no_settings_of_ours_stop_nothing_a
     assert_eq!(finding["severity"], "warning");
     assert_eq!(told(finding["found"].as_str().unwrap()), 3, "{finding}");
 }
+
+#[test]
+fn each_line_that_init_has_commented_out_may_be_uncommented_and_is_the_default() {
+    let desk = desk();
+    desk.run(&["init"]).done();
+    let text = std::fs::read_to_string(desk.kugetsu("config.toml")).unwrap();
+    let list = || desk.run(&["config", "list", "--json"]).done().json();
+    let value = |list: &serde_json::Value, key: &str| {
+        let rows = list["settings"].as_array().unwrap();
+        rows.iter().find(|row| row["key"] == key).map(|row| row["value"].clone())
+    };
+    let defaults = list();
+    let (mut keys, mut tables, mut lines) = (0, 0, text.lines().peekable());
+    while let Some(line) = lines.next() {
+        let Some(plain) = line.strip_prefix("# ") else { continue };
+        let mut with = plain.to_owned();
+        let key = plain
+            .split_once(" = ")
+            .map(|(key, _)| key)
+            .and_then(|key| value(&defaults, key).map(|_| key));
+        if plain.starts_with('[') {
+            tables += 1;
+            while let Some(more) = lines.next_if(|line| line.starts_with("# ")) {
+                with = format!("{with}\n{}", &more[2..]);
+            }
+        } else if key.is_some() {
+            keys += 1;
+        } else {
+            continue;
+        }
+        std::fs::write(desk.kugetsu("config.toml"), format!("{text}\n{with}\n")).unwrap();
+        let now = list();
+        assert_eq!(now["mistakes"], serde_json::json!([]), "{with}");
+        if let (Some(key), false) = (key, key == Some("agent")) {
+            assert_eq!(value(&now, key), value(&defaults, key), "{with}");
+        }
+    }
+    let settings = defaults["settings"].as_array().unwrap().len();
+    assert_eq!((keys, tables >= 3), (settings, true), "{tables}");
+}

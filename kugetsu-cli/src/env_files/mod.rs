@@ -4,6 +4,7 @@ mod file;
 mod format;
 mod glean;
 mod inherited;
+mod loaders;
 mod names;
 
 use std::collections::BTreeMap;
@@ -106,6 +107,11 @@ fn mask_of<'a>(
     Mask::new(of_files.chain(texts.iter().map(String::as_str)).chain(own))
 }
 
+/// Refuses if the directory of the env files is a link, which may lead anywhere.
+pub(crate) fn must_be_here(paths: &Paths) -> Result<(), CliError> {
+    file::must_be_no_link(&paths.env())
+}
+
 /// The env file of this agent.
 pub(crate) fn path(paths: &Paths, agent: &str) -> PathBuf {
     paths.env().join(format!("{agent}.env"))
@@ -114,6 +120,7 @@ pub(crate) fn path(paths: &Paths, agent: &str) -> PathBuf {
 /// Whose env files there are, by name.
 pub(crate) fn agents(paths: &Paths) -> Result<Vec<String>, CliError> {
     let directory = paths.env();
+    file::must_be_no_link(&directory)?;
     let failed =
         |error| CliError::io(format_args!("read the directory {}", directory.display()), &error);
     let entries = match std::fs::read_dir(&directory) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Import;
 use super::files::{Found, field};
 use super::report::{Fate, Report};
-use crate::env_files::Variables;
+use crate::env_files::{self, Variables};
 use crate::errors::CliError;
 use crate::paths;
 use crate::repositories;
@@ -83,6 +83,7 @@ impl Import<'_> {
 
     pub(super) fn env_files(&self, report: &mut Report) -> Result<(), CliError> {
         let ours = self.setup.paths()?;
+        env_files::must_be_here(ours)?;
         for name in self.reading().names("env", "env file", report) {
             let inside = format!("env/{name}");
             let Some(agent) = name.strip_suffix(".env").filter(|agent| is_plain(agent)) else {

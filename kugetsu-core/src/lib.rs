@@ -65,7 +65,7 @@ pub use ids::{
 };
 pub use issue::{InvalidIssueRef, IssueRef, RepoRef};
 pub use memo::MemoStore;
-pub use memory::MemoryStore;
+pub use memory::{MemorySlots, MemoryStore};
 pub use notice::{Notice, NoticeKind, Notifier, NotifyError, Severity};
 pub use queue::{QueueError, Queued, TaskQueue};
 pub use session::{Session, SessionError, SessionKind, SessionQuery, SessionState, SessionStore};

@@ -48,6 +48,7 @@ mod clock;
 mod contents;
 mod fault;
 mod fence;
+mod worker;
 
 pub mod context;
 pub mod deliver;
@@ -80,3 +81,4 @@ pub use slots::{FileSlots, SlotLimits};
 pub use sqlite::SqliteStore;
 pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};
+pub use worker::new_worker;

@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Origin, Setting, Settings, sinks, table, unknown};
+use super::{Origin, Setting, Settings, agents, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -22,25 +22,39 @@ pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliE
     for (name, value) in table.into_inner() {
         let (offset, name) = (name.span().start, name.into_inner());
         let line = line_of(&text, offset);
-        if name == "notify" {
-            settings.sinks = sinks::read(value, &at)?;
-            continue;
+        match name.as_ref() {
+            "notify" => settings.sinks = sinks::read(value, &at)?,
+            "acp" => settings.agents.extend(agents::read_acp(value, &at)?),
+            "command" => settings.agents.extend(agents::read_commands(value, &at)?),
+            "agent_for" => settings.agent_for = agents::read_agent_for(value, &at)?,
+            _ => {
+                let (setting, plain) = plain(&name, offset, value, &at)?;
+                settings.set(setting, plain, Origin::File { path: path.to_owned(), line });
+            }
         }
-        let Some(setting) = table::by_key(&name).or_else(|| table::by_variable(&name)) else {
-            return Err(unknown(CliError::config, &at(offset), &name));
-        };
-        let wrong = |why: String| CliError::config(format!("{}: {name}: {why}", at(offset)));
-        let plain = match value.into_inner() {
-            DeValue::String(text) => text.into_owned(),
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
-            DeValue::Float(number) => number.as_str().replace('_', ""),
-            DeValue::Boolean(flag) => flag.to_string(),
-            _ => return Err(wrong("it has to be a number, a text, true or false".into())),
-        };
-        let plain = setting.kind.check(&plain).map_err(wrong)?;
-        settings.set(setting, plain, Origin::File { path: path.to_owned(), line });
     }
     Ok(())
+}
+
+/// The setting of this name, and its value, checked.
+fn plain(
+    name: &str,
+    offset: usize,
+    value: Spanned<DeValue<'_>>,
+    at: &dyn Fn(usize) -> String,
+) -> Result<(&'static Setting, String), CliError> {
+    let Some(setting) = table::by_key(name).or_else(|| table::by_variable(name)) else {
+        return Err(unknown(CliError::config, &at(offset), name));
+    };
+    let wrong = |why: String| CliError::config(format!("{}: {name}: {why}", at(offset)));
+    let plain = match value.into_inner() {
+        DeValue::String(text) => text.into_owned(),
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
+        DeValue::Float(number) => number.as_str().replace('_', ""),
+        DeValue::Boolean(flag) => flag.to_string(),
+        _ => return Err(wrong("it has to be a number, a text, true or false".into())),
+    };
+    Ok((setting, setting.kind.check(&plain).map_err(wrong)?))
 }
 
 /// Reads the flat file, if it is there: lines of `KEY=VALUE`, with or without `export` and quotes. It
@@ -113,7 +127,7 @@ pub(crate) fn commented() -> String {
             setting.doc, setting.variable, setting.key
         );
     }
-    text + sinks::EXAMPLE
+    text + sinks::EXAMPLE + agents::EXAMPLE
 }
 
 /// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if

@@ -1,5 +1,7 @@
 //! Settings: one table says what there is, and everything else is read from it.
 
+mod agents;
+mod fields;
 mod file;
 mod sinks;
 mod table;
@@ -8,8 +10,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use agents::{AgentFor, ProgramAgent, Speaks};
+pub(crate) use fields::Text;
 pub(crate) use file::{FlatLine, commented, flat_line, with_setting};
-pub(crate) use sinks::{INBOX, Sink, Target, Text};
+pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
 use kugetsu_core::Association;
@@ -60,6 +64,10 @@ pub(crate) struct Settings {
     sinks: Vec<Sink>,
     /// The lines of the flat file that are no settings of ours, and why.
     left_out: Vec<(usize, String)>,
+    /// Agents that are programs, by name.
+    agents: Vec<ProgramAgent>,
+    /// Which agent works for whom.
+    agent_for: AgentFor,
     /// The git servers.
     servers: Servers,
     /// The user's home, for `~`.
@@ -76,7 +84,7 @@ impl Settings {
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
         let servers = Servers::read(&paths.servers())?;
-        let mut settings = Self::defaults(servers, home);
+        let mut settings = Self::unset(servers, home);
         settings.default_to_server(&paths.servers());
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
@@ -104,7 +112,7 @@ impl Settings {
             mistakes.push(mistake);
             Servers::seeded()
         });
-        let mut settings = Self::defaults(servers, home);
+        let mut settings = Self::unset(servers, home);
         settings.default_to_server(&paths.servers());
         mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
         mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
@@ -119,9 +127,10 @@ impl Settings {
         (settings, mistakes)
     }
 
-    fn defaults(servers: Servers, home: Option<PathBuf>) -> Self {
-        let (sinks, left_out) = (Vec::new(), Vec::new());
-        Self { values: defaults(), sinks, left_out, servers, home }
+    fn unset(servers: Servers, home: Option<PathBuf>) -> Self {
+        let (sinks, agents, agent_for) = (Vec::new(), Vec::new(), AgentFor::default());
+        let (values, left_out) = (defaults(), Vec::new());
+        Self { values, sinks, left_out, agents, agent_for, servers, home }
     }
 
     /// What the flat file, shown so, has in it that is no setting of ours; `None` if there is nothing.
@@ -143,6 +152,16 @@ impl Settings {
 
     pub(crate) fn sinks(&self) -> &[Sink] {
         &self.sinks
+    }
+
+    /// Agents that are programs, by name.
+    pub(crate) fn agents(&self) -> &[ProgramAgent] {
+        &self.agents
+    }
+
+    /// Which agent works for whom, unless a task says another.
+    pub(crate) fn agent_for(&self) -> &AgentFor {
+        &self.agent_for
     }
 
     /// The variables that hold secrets of sinks, which are kept from agents.

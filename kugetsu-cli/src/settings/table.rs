@@ -77,8 +77,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ("agent", "KUGETSU_AGENT"),
         Kind::Text,
         Some("opencode"),
-        "Which agent works: `opencode` (on one server), `opencode-run` (a process for each turn), or \
-         one that a custom program brings.",
+        "Which agent works: `opencode` (on one server), `opencode-run` (a process for each turn), \
+         `acp:NAME` or `command:NAME` (the tables [acp.NAME] and [command.NAME]), or one that a custom \
+         program brings.",
     ),
     setting(
         ("opencode_program", "KUGETSU_OPENCODE"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kugetsu_core::{AgentRunner, Role};
+use kugetsu_core::{AgentId, AgentRunner, Role, Session};
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -14,36 +14,98 @@ use crate::caller;
 use crate::env_files::{self, Variables};
 use crate::errors::CliError;
 use crate::place::Place;
+use crate::settings::{ProgramAgent, Settings};
 
 impl Setup {
+    /// The agent that works unless another one is asked for.
     pub(crate) fn agent(&self) -> Result<Arc<dyn AgentRunner>, CliError> {
         if let Some(agent) = self.agent.get() {
             return Ok(Arc::clone(agent));
         }
-        let place = self.place()?;
-        let name = place.setting("agent").unwrap_or("opencode");
-        let made: Arc<dyn AgentRunner> = match (self.registry.agents.get(name), name) {
-            (Some(make), _) => make(place)?,
-            (None, "opencode") => {
-                let runner = self.opencode(place, OpencodeEngine::Server, Role::Dev)?;
-                Arc::new(self.opencode.get_or_init(|| runner).clone())
-            }
-            (None, "opencode-run") => {
-                let runner = self.opencode(place, OpencodeEngine::Run, Role::Dev)?;
-                Arc::new(self.opencode.get_or_init(|| runner).clone())
-            }
-            _ => {
-                let ours = ["opencode", "opencode-run"];
-                return Err(no_backend("agent", name, &ours, self.registry.agents.keys()));
-            }
-        };
+        let name = self.place()?.setting("agent").unwrap_or("opencode");
+        let made = self.agent_made(name)?.ok_or_else(|| self.no_agent("agent", name))?;
         Ok(Arc::clone(self.agent.get_or_init(|| made)))
     }
 
-    /// The PM's agent: one of its own if it is an opencode, else the one that there is.
+    /// The agent of this name; `None` if none is set up.
+    pub(crate) fn agent_named(&self, name: &str) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+        let default = self.agent()?;
+        if self.place()?.setting("agent").unwrap_or("opencode") == name {
+            return Ok(Some(default));
+        }
+        self.agent_made(name)
+    }
+
+    /// The agent that `agent_for` names.
+    pub(crate) fn agent_for(&self, name: &AgentId) -> Result<Arc<dyn AgentRunner>, CliError> {
+        self.agent_named(name.as_str())?.ok_or_else(|| self.no_agent("agent_for", name.as_str()))
+    }
+
+    /// The agent with which the session is; `None` if it is not set up any more.
+    pub(crate) fn agent_of(
+        &self,
+        session: &Session,
+    ) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+        let agent = self.agent()?;
+        if *agent.id() == session.agent {
+            return Ok(Some(agent));
+        }
+        Ok(self.other_agents()?.into_iter().find(|agent| *agent.id() == session.agent))
+    }
+
+    /// The names of all agents that are set up.
+    pub(crate) fn agent_names(&self) -> Vec<String> {
+        let ours = ["opencode", "opencode-run"].map(str::to_owned);
+        let programs = self.settings().map(Settings::agents).unwrap_or_default();
+        let programs = programs.iter().map(|agent| agent.id.to_string());
+        let mut all: Vec<String> =
+            ours.into_iter().chain(programs).chain(self.registry.agents.keys().cloned()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Every agent that a task may ask for by its id.
+    pub(super) fn other_agents(&self) -> Result<Vec<Arc<dyn AgentRunner>>, CliError> {
+        let named = self.agent_names().into_iter().filter(|name| name != "opencode-run");
+        named.filter_map(|name| self.agent_named(&name).transpose()).collect()
+    }
+
+    fn no_agent(&self, setting: &str, name: &str) -> CliError {
+        no_backend(setting, name, &[], self.agent_names().iter())
+    }
+
+    fn agent_made(&self, name: &str) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+        let place = self.place()?;
+        if let Some(make) = self.registry.agents.get(name) {
+            return Ok(Some(make(place)?));
+        }
+        let engine = match name {
+            "opencode" => OpencodeEngine::Server,
+            "opencode-run" => OpencodeEngine::Run,
+            _ => {
+                let program = self.settings()?.agents().iter().find(|one| one.id.as_str() == name);
+                return program.map(|program| self.program_agent(program)).transpose();
+            }
+        };
+        // Both are one agent, with one database: whichever is there serves.
+        if self.opencode.get().is_none() {
+            let runner = self.opencode(place, engine, Role::Dev)?;
+            let _ = self.opencode.set(runner);
+        }
+        Ok(self.opencode.get().map(|runner| Arc::new(runner.clone()) as _))
+    }
+
+    fn program_agent(&self, program: &ProgramAgent) -> Result<Arc<dyn AgentRunner>, CliError> {
+        let _ = (&program.program, program.speaks, self);
+        Err(CliError::config(format!("{} is not there yet", program.id)))
+    }
+
+    /// The PM's agent: opencode, which can be held to its role; but a custom program's own agent is
+    /// the PM's, too.
     pub(super) fn pm_agent(&self) -> Result<Arc<dyn AgentRunner>, CliError> {
         let agent = self.agent()?;
-        if self.opencode.get().is_none() {
+        if self.registry.agents.contains_key(self.place()?.setting("agent").unwrap_or("opencode")) {
             return Ok(agent);
         }
         if self.pm_opencode.get().is_none() {

@@ -307,7 +307,9 @@ impl Setup {
 
     /// An engine in which one agent is everybody's. It makes sessions, and needs one server for it.
     pub(crate) async fn engine_of_one(&self) -> Result<Engine, CliError> {
-        self.engine_with(self.agent()?).await
+        let agent = self.agent()?;
+        let is_opencode = self.dev_opencode()?.is_some_and(|opencode| opencode.id() == agent.id());
+        self.engine_with(if is_opencode { agent } else { self.pm_agent()? }).await
     }
 
     async fn engine_with(&self, pm_agent: Arc<dyn AgentRunner>) -> Result<Engine, CliError> {
@@ -322,6 +324,12 @@ impl Setup {
         )
         .with_memos(Arc::clone(&stores.memos))
         .with_pm_agent(pm_agent);
+        let mut backends =
+            self.other_agents()?.into_iter().fold(backends, Backends::with_other_agent);
+        for (repository, name) in &settings.agent_for().repositories {
+            let agent = self.agent_for(name)?.id().clone();
+            backends = backends.with_agent_for(repository.clone(), agent);
+        }
         let mask = env_files::mask(paths, &self.around.variables, settings.sink_variables())?;
         let prompts = Prompts::default()
             .with_dev_file(paths.dev_prompt())
@@ -416,17 +424,7 @@ pub(crate) fn clock() -> Result<SystemClock, CliError> {
 
 /// Unique among all workers: the machine, the process, and the process's only worker.
 fn worker() -> Result<WorkerId, CliError> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host
-        .trim()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-        .take(60)
-        .collect();
-    let host = host.trim_start_matches('-');
-    let host = if host.is_empty() { "host" } else { host };
-    WorkerId::new(format!("{host}-{}-0", std::process::id()))
-        .map_err(|error| CliError::failed(error.to_string()))
+    kugetsu_queue::new_worker().map_err(|error| CliError::failed(error.to_string()))
 }
 
 /// A store that was there is not made anew without a word: it would be an empty queue.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::{
     AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
-    AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemoryStore, Outcome,
-    Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState, SessionStore,
-    SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved, WorkerId,
-    Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
+    AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemorySlots, MemoryStore,
+    Outcome, Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState,
+    SessionStore, SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved,
+    WorkerId, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
 };
 use kugetsu_queue::{Backends, Engine, Limits, StartError, Wait};
-use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
+use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -62,23 +62,42 @@ impl Site {
         Self { engine, agent, clock, chance, store, slots, worktrees, root }
     }
 
+    pub(crate) fn worktrees(&self) -> &FakeWorktrees {
+        &self.worktrees
+    }
+
     /// The same place with another agent in the engine.
     pub(crate) fn with_agent(&self, agent: Arc<dyn AgentRunner>) -> Engine {
         self.with(self.worktrees.clone(), agent)
     }
 
+    /// The same place, with this agent beside the usual one.
+    pub(crate) fn with_other_agent(&self, other: Arc<dyn AgentRunner>) -> Engine {
+        let agent = Arc::new(self.agent.clone());
+        self.over(self.backends(self.worktrees.clone(), agent).with_other_agent(other))
+    }
+
     fn with(&self, worktrees: Arc<dyn WorktreeProvider>, agent: Arc<dyn AgentRunner>) -> Engine {
-        Engine::new(
-            Backends::new(
-                (Arc::new(self.store.clone()), Arc::new(self.store.clone())),
-                self.slots.clone(),
-                worktrees,
-                agent,
-                (self.clock.clone(), self.chance.clone()),
-            ),
-            WorkerId::new("other").unwrap(),
-            self.root.path().canonicalize().unwrap().join("home"),
+        self.over(self.backends(worktrees, agent))
+    }
+
+    fn backends(
+        &self,
+        worktrees: Arc<dyn WorktreeProvider>,
+        agent: Arc<dyn AgentRunner>,
+    ) -> Backends {
+        Backends::new(
+            (Arc::new(self.store.clone()), Arc::new(self.store.clone())),
+            self.slots.clone(),
+            worktrees,
+            agent,
+            (self.clock.clone(), self.chance.clone()),
         )
+    }
+
+    fn over(&self, backends: Backends) -> Engine {
+        let home = self.root.path().canonicalize().unwrap().join("home");
+        Engine::new(backends, WorkerId::new("other").unwrap(), home)
     }
 
     pub(crate) async fn start(&self, number: u64, message: &str) -> Result<Task, StartError> {

@@ -272,6 +272,10 @@ checks! {
         "no git server is known";
     UNREACHABLE = "server.unreachable", Servers, Warning,
         "issues and pull requests on it can be neither read nor written";
+    TOKEN_UNSET = "server.token-unset", Servers, Warning,
+        "issues on it that are not public cannot be read, and nothing can be written";
+    NO_TOKEN = "server.no-token", Servers, Note,
+        "issues on it that are not public cannot be read, and nothing can be written";
     CHECK_FAILED = "doctor.check-failed", Directory, Error,
         "what it looks for is not known";
     CHECK_HUNG = "doctor.check-hung", Directory, Error,

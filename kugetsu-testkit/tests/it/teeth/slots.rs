@@ -2,8 +2,7 @@ use std::future::pending;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use kugetsu_core::{Slot, SlotError, SlotGuard, SlotHolder, SlotKey, SlotPool};
-use kugetsu_testkit::fake::MemorySlots;
+use kugetsu_core::{MemorySlots, Slot, SlotError, SlotGuard, SlotHolder, SlotKey, SlotPool};
 use kugetsu_testkit::suite::{SlotPoolFixture, slots};
 
 use super::assert_bites;

@@ -132,7 +132,9 @@ impl TaskStore for Faulty {
             }
             "tells the first event only" => events = &events[..events.len().min(1)],
             "trims messages" => {
-                if let Request::Dev { message, .. } | Request::Pm { message } = &mut task.request {
+                if let Request::Dev { message, .. } | Request::Pm { message, .. } =
+                    &mut task.request
+                {
                     *message = message.trim().to_owned();
                 }
             }

@@ -153,12 +153,12 @@ async fn permissions(setup: &Setup, sessions: &[Session], found: &mut Vec<Findin
 /// Sessions of which the agent knows nothing any more.
 async fn agents(setup: &Setup, sessions: &[Session]) -> Vec<Finding> {
     let mut found = Vec::new();
-    // An agent that is missing is told elsewhere.
-    let Ok(agent) = setup.agent() else { return found };
-    let Some(of_agent) = agent.sessions() else { return found };
     let all = async {
         for session in sessions {
             let Some(id) = &session.agent_session else { continue };
+            // An agent that is missing is told elsewhere.
+            let Ok(Some(agent)) = setup.agent_of(session) else { continue };
+            let Some(of_agent) = agent.sessions() else { continue };
             if let Ok(None) = of_agent.describe(id).await {
                 let kind = &session.kind;
                 let text = format!("the agent has deleted its session {id}, that of {kind}");

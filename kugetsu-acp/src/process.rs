@@ -24,6 +24,9 @@ use crate::text::cut;
 /// How much of the end of what a program says to people is kept, in bytes.
 const LAST_WORDS: usize = 2048;
 
+/// How long a tree may take to end after SIGKILL. Only what the kernel itself holds takes so long.
+const SURELY: Duration = Duration::from_secs(10);
+
 /// By these a service manager hears of us, for whom no agent speaks.
 const SCRUBBED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
@@ -69,7 +72,7 @@ impl Process {
         let operation = format!("start {program}");
         let io = |error| who.io(&*operation, error);
         let (input, stdin) = Input::pipe().map_err(io)?;
-        let environment = SCRUBBED.iter().fold(Environment::new(), |env, name| env.without(name));
+        let environment = SCRUBBED.iter().fold(Environment::new(), |env, name| env.without(*name));
         let mut plan = Plan::new(purpose.what, found, purpose.directory)
             .with_args(config.command.iter().skip(1))
             .with_environment(environment.then(&config.environment))
@@ -96,9 +99,8 @@ impl Process {
         let end = End { tree, who: who.clone(), program, limits: config.limits.clone(), said };
         let judge =
             Judge { permissions: config.permissions, directory: purpose.directory.to_owned() };
-        let mut talk = match Talk::begin(stdin, stdout, judge, &config.limits).await {
-            Ok(talk) => talk,
-            Err(_) => return Err(end.died(String::new()).await),
+        let Ok(mut talk) = Talk::begin(stdin, stdout, judge, &config.limits).await else {
+            return Err(end.died("").await);
         };
         match talk.initialize(config.limits.boot).await {
             Ok(can) => Ok(Self { talk, can, end }),
@@ -163,14 +165,14 @@ impl Process {
         let (who, program) = (end.who.clone(), end.program.clone());
         let (trouble, said) = (talk.trouble(), end.said.clone());
         let status = end.all(talk).await;
-        let died = died(&who, &program, trouble, &status, &said.at_last().await);
+        let died = died(&who, &program, &trouble, &status, &said.at_last().await);
         (status.map(|_| ()), died)
     }
 
     async fn gone(talk: Talk, end: End) -> AgentError {
         let trouble = talk.trouble();
         talk.close().await;
-        end.died(trouble).await
+        end.died(&trouble).await
     }
 }
 
@@ -187,15 +189,14 @@ impl End {
     }
 
     async fn wait(&mut self) -> io::Result<ExitStatus> {
-        let at_most = self.limits.stop + self.limits.grace;
-        match tokio::time::timeout(at_most, self.tree.wait()).await {
+        match tokio::time::timeout(self.limits.grace + SURELY, self.tree.wait()).await {
             Ok(status) => status,
             Err(_) => Err(io::Error::other("its process tree does not end")),
         }
     }
 
     /// The error of a program that is gone, or no longer understood.
-    async fn died(mut self, trouble: String) -> AgentError {
+    async fn died(mut self, trouble: &str) -> AgentError {
         // It may be about to exit by itself, and then says with what.
         if tokio::time::timeout(self.limits.grace, self.tree.wait()).await.is_err() {
             self.tree.end();
@@ -208,7 +209,7 @@ impl End {
 fn died(
     who: &Who,
     program: &str,
-    trouble: String,
+    trouble: &str,
     status: &io::Result<ExitStatus>,
     said: &str,
 ) -> AgentError {

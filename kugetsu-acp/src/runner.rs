@@ -131,12 +131,11 @@ impl AcpRunner {
         let records = Records::at(trees.root());
         // At its very first start an agent makes what it needs, and some trip over another that does
         // the same.
-        let first = match self.is_known() {
-            true => None,
-            false => {
-                let first = records.first_start(self.config().limits.boot).await;
-                first.map_err(|error| self.who().io("wait for its first start", error))?
-            }
+        let first = if self.is_known() {
+            None
+        } else {
+            let first = records.first_start(self.config().limits.boot).await;
+            first.map_err(|error| self.who().io("wait for its first start", error))?
         };
         let process = Process::start(self.config(), trees, self.who(), purpose).await?;
         self.learn(&records, &process.can);
@@ -173,14 +172,12 @@ impl AgentRunner for AcpRunner {
 
     fn capabilities(&self) -> AgentCapabilities {
         let known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some(can) => self.capabilities_of(can),
-            None => {
-                let mut hoped = AgentCapabilities::default().with_resume();
-                hoped.fork = self.config().forks;
-                hoped
-            }
+        if let Some(can) = &*known {
+            return self.capabilities_of(can);
         }
+        let mut hoped = AgentCapabilities::default().with_resume();
+        hoped.fork = self.config().forks;
+        hoped
     }
 
     async fn probe(&self) -> Result<AgentInfo, AgentError> {

@@ -47,12 +47,11 @@ impl Turn {
         let answer = pin!(answer);
         let outcome = self.follow(answer, &mut brake).await;
         let Self { process, translator, mut record, records, lock, slots, tell, .. } = self;
-        let (ended, died) = match outcome {
-            Outcome::Stopped(Stopping::Now) => (process.kill().await.map(|_| ()), None),
-            _ => {
-                let (ended, died) = process.end().await;
-                (ended, Some(died))
-            }
+        let (ended, died) = if let Outcome::Stopped(Stopping::Now) = outcome {
+            (process.kill().await.map(|_| ()), None)
+        } else {
+            let (ended, died) = process.end().await;
+            (ended, Some(died))
         };
         record.used = translator.used();
         // Without it the next turn tells more use than there was, which is no reason to fail this one.

@@ -175,8 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_passed_over_and_not_without_end() {
-        let mut limits = Limits::default();
-        limits.strays = 2;
+        let limits = Limits { strays: 2, ..Limits::default() };
         let log = "starting…\n\n{\"id\":1}\r\n{broken\n  {\"method\":\"x\"}\n{\"half\":";
         let told = ["{\"id\":1}", "{\"method\":\"x\"}"].map(str::to_owned);
         assert_eq!(read(&limits, log), (told.into(), String::new()));
@@ -187,8 +186,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_ends_the_conversation() {
-        let mut limits = Limits::default();
-        limits.line = 20;
+        let limits = Limits { line: 20, ..Limits::default() };
         let (lines, trouble) =
             read(&limits, &format!("{{\"id\":1}}\n{{\"x\":\"{}", "x".repeat(99)));
         assert_eq!(lines, ["{\"id\":1}"]);

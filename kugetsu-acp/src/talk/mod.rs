@@ -55,6 +55,7 @@ pub(crate) enum Fault {
 }
 
 /// What an agent says of itself.
+#[allow(clippy::struct_excessive_bools)] // Each is one of the protocol's own.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Abilities {
     pub(crate) name: String,

@@ -17,6 +17,9 @@ use crate::text::{LINE, first_line, summary};
 /// A text that is longer is told in pieces, in bytes.
 const PIECE: usize = 4096;
 
+/// Where some tell with which status a command exited.
+const EXITS: [&str; 4] = ["/metadata/exit", "/exit_code", "/exitCode", "/metadata/exitCode"];
+
 /// How many calls of one turn are kept apart.
 const MOST: usize = 10_000;
 
@@ -259,10 +262,8 @@ impl Seen {
                 ["error", "output", "stdout"].iter().find_map(|name| raw.get(*name)?.as_str())
             });
             if self.output.is_empty() {
-                self.output = text.unwrap_or_default().to_owned();
+                text.unwrap_or_default().clone_into(&mut self.output);
             }
-            const EXITS: [&str; 4] =
-                ["/metadata/exit", "/exit_code", "/exitCode", "/metadata/exitCode"];
             self.exit = EXITS.iter().find_map(|path| raw.pointer(path)?.as_i64()).or(self.exit);
         }
     }

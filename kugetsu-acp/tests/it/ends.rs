@@ -46,7 +46,7 @@ async fn what_a_run_leaves_running_is_gone_before_its_end_is_told() {
         match event.unwrap() {
             AgentEvent::ToolEnded { .. } => was_asleep = is_anyone_asleep_in(&worktree),
             AgentEvent::Finished(finish) => assert_eq!(finish, Finish::Done),
-            _ => continue,
+            _ => {}
         }
     }
     assert!(was_asleep && !is_anyone_asleep_in(&worktree));

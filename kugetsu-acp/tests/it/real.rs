@@ -75,12 +75,12 @@ async fn opencode_works_and_commits_and_goes_on_and_is_refused_what_lies_elsewhe
         })
         .collect();
     assert_eq!(ended, [("write", true), ("bash", true), ("bash", false)], "{first:?}");
-    let started = first.events.iter().filter_map(|event| match event {
+    let mut started = first.events.iter().filter_map(|event| match event {
         AgentEvent::ToolStarted { title, .. } => Some(title.as_str()),
         _ => None,
     });
-    assert_eq!(started.clone().next(), Some("a.txt"), "{first:?}");
-    assert_eq!(started.last(), Some("exit 3"), "{first:?}");
+    assert_eq!(started.next(), Some("a.txt"), "{first:?}");
+    assert_eq!(started.next_back(), Some("exit 3"), "{first:?}");
     let used = first.events.iter().any(|event| match event {
         AgentEvent::Usage(usage) => usage.input > 0,
         _ => false,

@@ -286,7 +286,9 @@ pub(super) async fn explained(setup: &Setup, failure: Failure) -> CliError {
             Err(error) => Some(error.to_string()),
         };
         if missing.is_some() {
-            return CliError::new(Kind::Missing, failure.reason).hint(INSTALL);
+            let error = CliError::new(Kind::Missing, failure.reason);
+            let is_opencode = agent.id().as_str() == "opencode";
+            return if is_opencode { error.hint(INSTALL) } else { error };
         }
     }
     CliError::new(Kind::Failed, failure.reason)

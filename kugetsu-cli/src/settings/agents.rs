@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use kugetsu_acp::Permissions;
 use kugetsu_core::{AgentId, RepoRef};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -16,6 +17,8 @@ pub(super) const EXAMPLE: &str = "
 #
 # [acp.gemini]                         # speaks the Agent Client Protocol
 # program = [\"gemini\", \"--experimental-acp\"]
+# permissions = \"worktree\"             # what it may do of what it asks for: all, worktree, none
+# environment = { GEMINI_MODEL = \"gemini-pro\" }
 #
 # [command.mine]                       # gets the message on its standard input
 # program = [\"/usr/local/bin/my-agent\"]
@@ -35,6 +38,8 @@ pub(crate) struct ProgramAgent {
     pub(crate) id: AgentId,
     /// The program and its arguments.
     pub(crate) program: Vec<String>,
+    /// What its environment has beside that of all agents.
+    pub(crate) environment: BTreeMap<String, String>,
     pub(crate) speaks: Speaks,
 }
 
@@ -42,7 +47,12 @@ pub(crate) struct ProgramAgent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaks {
     /// The Agent Client Protocol.
-    Acp,
+    Acp {
+        /// What it is allowed when it asks.
+        permissions: Permissions,
+        /// Its forks can be relied on.
+        forks: bool,
+    },
     /// The message on its input, text or events on its output.
     Command {
         /// Its output is an event a line.
@@ -72,8 +82,14 @@ pub(super) fn read_acp(
     at: &dyn Fn(usize) -> String,
 ) -> Result<Vec<ProgramAgent>, CliError> {
     fields::tables("acp", value, at, |name, mut fields| {
-        fields.only("an ACP agent", &["program"])?;
-        program_agent("acp", name, &mut fields, |_| Ok(Speaks::Acp))
+        fields.only("an ACP agent", &["program", "environment", "permissions", "forks"])?;
+        program_agent("acp", name, &mut fields, |fields| {
+            let permissions = match fields.text("permissions")? {
+                None => Permissions::default(),
+                Some(text) => text.text.parse().map_err(|error| text.wrong(error))?,
+            };
+            Ok(Speaks::Acp { permissions, forks: fields.flag("forks")? })
+        })
     })
 }
 
@@ -83,7 +99,7 @@ pub(super) fn read_commands(
     at: &dyn Fn(usize) -> String,
 ) -> Result<Vec<ProgramAgent>, CliError> {
     fields::tables("command", value, at, |name, mut fields| {
-        fields.only("a command", &["program", "output", "resume"])?;
+        fields.only("a command", &["program", "environment", "output", "resume"])?;
         program_agent("command", name, &mut fields, |fields| {
             let json = match fields.text("output")? {
                 None => false,
@@ -106,7 +122,8 @@ fn program_agent(
 ) -> Result<ProgramAgent, CliError> {
     let id = AgentId::new(format!("{family}:{name}"));
     let id = id.map_err(|error| fields.wrong(&error.to_string()))?;
-    Ok(ProgramAgent { id, program: fields.program()?, speaks: speaks(fields)? })
+    let (program, environment) = (fields.program()?, fields.variables("environment")?);
+    Ok(ProgramAgent { id, program, environment, speaks: speaks(fields)? })
 }
 
 /// Reads the value of `agent_for`. `at` says where an offset is.

@@ -92,6 +92,25 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Variables with their values, for a program.
+    pub(super) fn variables(&mut self, key: &str) -> Result<BTreeMap<String, String>, CliError> {
+        let Some((at, value)) = self.take(key) else { return Ok(BTreeMap::new()) };
+        let wrong = |why: &str| CliError::config(format!("{at}: {why}"));
+        let DeValue::Table(rows) = value else {
+            return Err(wrong("write it as { NAME = \"value\" }"));
+        };
+        let row = |(name, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
+            let name = name.into_inner().into_owned();
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(is_name) {
+                return Err(wrong(&format!("{name:?} is no name of a variable")));
+            }
+            let value = text(&format!("{at}.{name}"), value.get_ref())?;
+            Ok((name, value))
+        };
+        rows.into_iter().map(row).collect()
+    }
+
     pub(super) fn program(&mut self) -> Result<Vec<String>, CliError> {
         let program = self.list("program", text)?.ok_or_else(|| self.missing("program"))?;
         if program.is_empty() { Err(self.missing("program")) } else { Ok(program) }

@@ -1,8 +1,10 @@
 //! The agents, each made when it is first needed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kugetsu_acp::{AcpConfig, AcpRunner};
 use kugetsu_core::{AgentId, AgentRunner, Role, Session};
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
@@ -14,7 +16,7 @@ use crate::caller;
 use crate::env_files::{self, Variables};
 use crate::errors::CliError;
 use crate::place::Place;
-use crate::settings::{ProgramAgent, Settings};
+use crate::settings::{ProgramAgent, Settings, Speaks};
 
 impl Setup {
     /// The agent that works unless another one is asked for.
@@ -96,9 +98,34 @@ impl Setup {
         Ok(self.opencode.get().map(|runner| Arc::new(runner.clone()) as _))
     }
 
-    fn program_agent(&self, program: &ProgramAgent) -> Result<Arc<dyn AgentRunner>, CliError> {
-        let _ = (&program.program, program.speaks, self);
-        Err(CliError::config(format!("{} is not there yet", program.id)))
+    /// An agent that is some program, as the settings describe it.
+    fn program_agent(&self, agent: &ProgramAgent) -> Result<Arc<dyn AgentRunner>, CliError> {
+        let place = self.place()?;
+        let mut environment = self.agents_environment(place, Role::Dev)?;
+        for (name, value) in &agent.environment {
+            environment = environment.with(name, value);
+        }
+        let mut command: Vec<OsString> = agent.program.iter().map(OsString::from).collect();
+        if let Some(program) = command.first_mut().filter(|_| agent.program[0].contains('/')) {
+            // A relative one would mean another directory where the agent works.
+            *program = self.around.directory.join(&*program).into();
+        }
+        let label = caller::label_of(Role::Dev, place.paths.root());
+        let state = place.state("agents").join(agent.id.as_str().replace(':', "-"));
+        Ok(match agent.speaks {
+            Speaks::Acp { permissions, forks } => {
+                let config = AcpConfig::new(agent.id.clone(), command, state)
+                    .with_environment(environment)
+                    .with_label(label)
+                    .with_permissions(permissions)
+                    .with_forks(forks);
+                Arc::new(AcpRunner::new(config))
+            }
+            Speaks::Command { json, resume } => {
+                let _ = (json, resume);
+                return Err(CliError::config(format!("{} is not there yet", agent.id)));
+            }
+        })
     }
 
     /// The PM's agent: opencode, which can be held to its role; but a custom program's own agent is
@@ -141,6 +168,25 @@ impl Setup {
         foreign.fold(others.iter().collect(), Environment::without)
     }
 
+    /// What an agent's environment is, as changes to that of this process.
+    fn agents_environment(&self, place: &Place, role: Role) -> Result<Environment, CliError> {
+        let over = (role == Role::Pm).then_some(env_files::PM);
+        let variables = Variables::read(&place.paths, over)?;
+        let more = place.setting("inherit_variables").unwrap_or_default();
+        let environment = self.environment_of_others();
+        let ours = self.around.variables.keys();
+        let root = place.paths.root();
+        let mut environment =
+            env_files::environment(ours, more, &variables, environment).with("KUGETSU_DIR", root);
+        if let Some(temp) = place.settings.path("temp_dir") {
+            environment = environment.with("KUGETSU_TEMP_DIR", temp);
+        }
+        for secret in place.settings.sink_variables() {
+            environment = environment.without(secret);
+        }
+        Ok(environment)
+    }
+
     fn opencode(
         &self,
         place: &Place,
@@ -149,24 +195,13 @@ impl Setup {
     ) -> Result<OpencodeRunner, CliError> {
         let program = place.settings.path("opencode_program").unwrap_or("opencode".into());
         let is_name = program.components().count() == 1;
-        let program = if is_name { program } else { self.around.directory.join(program) };
-        let root = place.paths.root();
         // A relative one would mean another directory where the agent works.
-        let over = (role == Role::Pm).then_some(env_files::PM);
-        let variables = Variables::read(&place.paths, over)?;
-        let more = place.setting("inherit_variables").unwrap_or_default();
-        let environment = self.environment_of_others();
-        let ours = self.around.variables.keys();
-        let mut environment =
-            env_files::environment(ours, more, &variables, environment).with("KUGETSU_DIR", root);
+        let program = if is_name { program } else { self.around.directory.join(program) };
+        let environment = self.agents_environment(place, role)?;
         let mut rules = RuleBook::default();
         if let Some(temp) = place.settings.path("temp_dir") {
             let inside = format!("{}/*", temp.display());
             rules.dev.push(Rule::allow("external_directory", inside));
-            environment = environment.with("KUGETSU_TEMP_DIR", temp);
-        }
-        for secret in place.settings.sink_variables() {
-            environment = environment.without(secret);
         }
         let mut config = OpencodeConfig::new(place.state("opencode"))
             .with_program(program)
@@ -174,7 +209,7 @@ impl Setup {
             .with_project_config(place.setting("trust_project_config") == Some("yes"))
             .with_rules(rules)
             .with_environment(environment)
-            .with_label(caller::label_of(role, root));
+            .with_label(caller::label_of(role, place.paths.root()));
         if role == Role::Pm
             && let Some(own) = own_program()
         {

@@ -289,6 +289,7 @@ impl RunRequest {
 pub type AgentEvents = Pin<Box<dyn Stream<Item = Result<AgentEvent, AgentError>> + Send>>;
 
 /// One turn of an agent. Dropping it stops the agent.
+#[non_exhaustive]
 pub struct AgentRun {
     /// What the agent does, in order, ending with [`AgentEvent::Finished`] or an error.
     pub events: AgentEvents,
@@ -328,6 +329,8 @@ pub trait AgentControl: fmt::Debug + Send + Sync + 'static {
 }
 
 /// How to stop an agent.
+///
+/// Exhaustive: a runner that did not know a third way could not stop its agent at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// It may end what it is writing; its session can be continued.

@@ -16,7 +16,7 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
         (Some(_), Some(_), _) => return Err(foreground::given_twice()),
         (_, message, pr) => (message, pr),
     };
-    let pr = pr.map(|url| set_pr::checked(&url).map_err(several_words)).transpose()?;
+    let pr = pr.map(|url| set_pr::of_issue(&issue, &url).map_err(several_words)).transpose()?;
     let message = foreground::message(setup, given, args.turn.message_file.as_deref())?;
     setup.must_be_initialised().await?;
     let wanted = issue_text::wanted(setup, &issue, message).await?;
@@ -27,7 +27,7 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
     let request = Request::dev(issue.clone(), wanted.message).with_agent(agent);
     let ended = foreground::work(setup, &issue, request, &args.turn).await;
     if let Some(pr) = pr {
-        set_pr::remember(setup, &issue, &pr).await?;
+        set_pr::remember(setup, &issue, Some(&pr)).await?;
     }
     ended
 }

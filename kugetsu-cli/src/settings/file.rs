@@ -57,44 +57,59 @@ fn plain(
     Ok((setting, setting.kind.check(&plain).map_err(wrong)?))
 }
 
-/// Reads the flat file, if it is there: lines of `KEY=VALUE`, with or without `export` and quotes.
+/// Reads the flat file, if it is there: lines of `KEY=VALUE`, with or without `export` and quotes. It
+/// was a script of the bash version's: what sets none of our settings is left out.
 pub(super) fn read_flat(path: &Path, settings: &mut Settings) -> Result<(), CliError> {
     let Some(text) = read(path)? else { return Ok(()) };
     for (number, line) in text.lines().enumerate() {
-        let at = place(path, number + 1);
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+        let line = flat_line(line);
+        match line {
+            FlatLine::Nothing => {}
+            FlatLine::Foreign(why) => settings.left_out.push((number + 1, why)),
+            FlatLine::Set { setting, name, value } => {
+                let told =
+                    |why| CliError::config(format!("{}: {name}: {why}", place(path, number + 1)));
+                let origin = Origin::File { path: path.to_owned(), line: number + 1 };
+                settings.set(setting, value.map_err(told)?, origin);
+            }
         }
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(CliError::config(format!("{at}: write it as KEY=VALUE")));
-        };
-        let name = name.trim();
-        let Some(setting) = table::by_variable(name).or_else(|| table::by_key(name)) else {
-            return Err(unknown(CliError::config, &at, name));
-        };
-        let value = unquoted(value)
-            .and_then(|value| setting.kind.check(&value))
-            .map_err(|why| CliError::config(format!("{at}: {name}: {why}")))?;
-        settings.set(setting, value, Origin::File { path: path.to_owned(), line: number + 1 });
     }
     Ok(())
 }
 
-/// What a line of a flat file sets, if it sets something; or why it cannot be used.
-pub(crate) fn flat_line(line: &str) -> Result<Option<(&'static str, String)>, String> {
+/// What stands in a line of a flat file.
+pub(crate) enum FlatLine {
+    Nothing,
+    /// Something that sets none of our settings; why.
+    Foreign(String),
+    /// A setting, by the name that stands there, and its value or what is wrong with it.
+    Set {
+        setting: &'static Setting,
+        name: String,
+        value: Result<String, String>,
+    },
+}
+
+/// What a line of a flat file says.
+pub(crate) fn flat_line(line: &str) -> FlatLine {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
-        return Ok(None);
+        return FlatLine::Nothing;
     }
     let line = line.strip_prefix("export ").unwrap_or(line);
-    let (name, value) = line.split_once('=').ok_or("it is not KEY=VALUE, and nothing is run")?;
+    let Some((name, value)) = line.split_once('=') else {
+        return FlatLine::Foreign("it is not KEY=VALUE, and nothing is run".into());
+    };
     let name = name.trim();
-    let setting = table::by_variable(name).or_else(|| table::by_key(name));
-    let setting = setting.ok_or_else(|| format!("there is no setting {name:?}"))?;
+    let Some(setting) = table::by_variable(name).or_else(|| table::by_key(name)) else {
+        let meant = table::nearest(name).map(|near| format!("; did you mean `{near}`?"));
+        return FlatLine::Foreign(format!(
+            "there is no setting {name:?}{}",
+            meant.unwrap_or_default()
+        ));
+    };
     let value = unquoted(value).and_then(|value| setting.kind.check(&value));
-    Ok(Some((setting.key, value.map_err(|why| format!("{name}: {why}"))?)))
+    FlatLine::Set { setting, name: name.to_owned(), value }
 }
 
 /// The text of `config.toml` as `init` writes it: everything there is, commented out.

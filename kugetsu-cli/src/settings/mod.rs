@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub(crate) use agents::{AgentFor, ProgramAgent, Speaks};
 pub(crate) use fields::Text;
-pub(crate) use file::{commented, flat_line, with_setting};
+pub(crate) use file::{FlatLine, commented, flat_line, with_setting};
 pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     values: Vec<Value>,
     /// Where notices are brought, besides the inbox.
     sinks: Vec<Sink>,
+    /// The lines of the flat file that are no settings of ours, and why.
+    left_out: Vec<(usize, String)>,
     /// Agents that are programs, by name.
     agents: Vec<ProgramAgent>,
     /// Which agent works for whom.
@@ -127,7 +129,21 @@ impl Settings {
 
     fn unset(servers: Servers, home: Option<PathBuf>) -> Self {
         let (sinks, agents, agent_for) = (Vec::new(), Vec::new(), AgentFor::default());
-        Self { values: defaults(), sinks, agents, agent_for, servers, home }
+        let (values, left_out) = (defaults(), Vec::new());
+        Self { values, sinks, left_out, agents, agent_for, servers, home }
+    }
+
+    /// What the flat file, shown so, has in it that is no setting of ours; `None` if there is nothing.
+    pub(crate) fn left_out(&self, shown: &str) -> Option<String> {
+        const MOST: usize = 5;
+        let told = |(line, why): &(usize, String)| format!("line {line} ({why})");
+        let mut lines: Vec<String> = self.left_out.iter().take(MOST).map(told).collect();
+        match self.left_out.len().saturating_sub(MOST) {
+            0 => {}
+            more => lines.push(format!("and {more} more")),
+        }
+        (!lines.is_empty())
+            .then(|| format!("{shown} has lines that set nothing here: {}", lines.join(", ")))
     }
 
     pub(crate) fn values(&self) -> &[Value] {
@@ -296,10 +312,16 @@ impl Settings {
 
     fn set(&mut self, setting: &'static Setting, text: String, origin: Origin) {
         if let Some(value) = self.values.iter_mut().find(|v| v.setting.key == setting.key) {
-            value.text = Some(text);
+            // Only a wish may be empty, and then it is none.
+            value.text = Some(text).filter(|text| !text.is_empty());
             value.origin = origin;
         }
     }
+}
+
+/// The variables that `config.toml` names as those of sinks' secrets, also where it makes no sense.
+pub(crate) fn variables_told(paths: &Paths) -> Vec<String> {
+    sinks::variables_told(&crate::paths::read(&paths.config()).unwrap_or_default())
 }
 
 fn defaults() -> Vec<Value> {

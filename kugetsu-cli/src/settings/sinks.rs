@@ -91,6 +91,18 @@ pub(super) fn read(
     fields::tables("notify", value, at, sink)
 }
 
+/// The variables that a text names as those of secrets, be it TOML or not.
+pub(super) fn variables_told(text: &str) -> Vec<String> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let told = text.split("_env").skip(1).filter_map(|behind| {
+        let behind = behind.trim_start().strip_prefix('=')?.trim_start();
+        let name = behind.trim_start_matches(['"', '\'']);
+        let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+        Some(name[..end].to_owned()).filter(|name| !name.is_empty())
+    });
+    told.collect()
+}
+
 fn sink(name: &str, mut fields: Fields<'_>) -> Result<Sink, CliError> {
     if name == INBOX {
         return Err(fields.wrong("that is the name of the sink behind `kugetsu notify list`"));

@@ -31,7 +31,7 @@ use crate::place::{Place, Stores};
 use crate::repositories;
 use crate::runner::Registry;
 use crate::screen::Screen;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::surroundings::Surroundings;
 use crate::tasks;
 
@@ -153,14 +153,16 @@ impl Setup {
         Ok(&self.place()?.settings)
     }
 
-    /// Has the screen, and panics, mask the secrets that are known. Wrong settings and files are told by whoever
-    /// needs them.
+    /// Has the screen, and panics, mask the secrets that are known. What is wrong with settings and
+    /// files is told by whoever needs them, and takes the mask off nothing.
     pub(crate) fn hide_secrets(&self) {
-        let Ok(paths) = self.paths() else { return };
-        let named = || self.settings().map(Settings::sink_variables).into_iter().flatten();
-        if let Ok(mask) = env_files::mask(paths, &self.around.variables, named()) {
-            self.screen.hide(mask);
-        }
+        let paths = self.paths().ok();
+        let named = match self.settings() {
+            Ok(settings) => settings.sink_variables().map(str::to_owned).collect(),
+            Err(_) => paths.map(settings::variables_told).unwrap_or_default(),
+        };
+        let named = named.iter().map(String::as_str);
+        self.screen.hide(env_files::mask_of_what_is_there(paths, &self.around.variables, named));
         if self.around.is_of_process {
             panics::mask(&self.screen);
         }

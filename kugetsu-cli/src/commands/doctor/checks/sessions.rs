@@ -77,8 +77,8 @@ fn moved(setup: &Setup, sessions: &[Session]) -> Result<Option<Finding>, CliErro
 async fn halves(setup: &Setup, sessions: &[Session]) -> Found {
     // What keeps worktrees from being looked at is told by the check of it.
     let Ok(worktrees) = setup.worktrees() else { return Ok(Vec::new()) };
-    let there: BTreeSet<IssueRef> =
-        worktrees.list().await?.into_iter().map(|worktree| worktree.issue).collect();
+    let Ok(listed) = worktrees.list().await else { return Ok(Vec::new()) };
+    let there: BTreeSet<IssueRef> = listed.into_iter().map(|worktree| worktree.issue).collect();
     let with_session: BTreeSet<&IssueRef> = sessions
         .iter()
         .filter_map(|session| match &session.kind {

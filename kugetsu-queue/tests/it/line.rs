@@ -7,13 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::{
     AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
-    AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemoryStore, Outcome,
-    Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState, SessionStore,
-    SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved, WorkerId,
-    Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
+    AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemorySlots, MemoryStore,
+    Outcome, Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState,
+    SessionStore, SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved,
+    WorkerId, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
 };
 use kugetsu_queue::{Backends, Engine, Limits, StartError, Wait};
-use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
+use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
 use tempfile::TempDir;
 use tokio::task::JoinSet;

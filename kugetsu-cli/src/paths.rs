@@ -189,10 +189,13 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
     }
 }
 
-/// Waits until nobody else changes the file. It is held while the lock is open.
+/// Waits until nobody else changes the file. It is held while the lock is open, which is followed
+/// nowhere if it is a link.
 pub(crate) fn lock_beside(path: &Path) -> io::Result<File> {
-    let lock = path.with_extension("lock");
-    let lock = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(lock)?;
+    let follow_no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let mut how = OpenOptions::new();
+    how.create(true).read(true).append(true).mode(0o600).custom_flags(follow_no_link);
+    let lock = how.open(path.with_extension("lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
     Ok(lock)
 }

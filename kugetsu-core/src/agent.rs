@@ -42,6 +42,11 @@ pub trait AgentRunner: fmt::Debug + Send + Sync + 'static {
     fn sessions(&self) -> Option<&dyn AgentSessions> {
         None
     }
+
+    /// Ends what the runner keeps alive between two runs, such as a server, and whatever still runs;
+    /// returns when nothing of it is left. A later run starts anew. A runner that keeps nothing alive
+    /// has nothing to do.
+    async fn shut_down(&self) {}
 }
 
 /// Agent sessions outside of a run.

@@ -181,6 +181,15 @@ pub enum WorktreeError {
         /// What git said, and how to mend it.
         why: String,
     },
+    /// The server that has the repository cannot be reached, or serves nobody for now. That has
+    /// nothing to do with the task: its attempt is an [interruption](crate::Cause::Interruption).
+    #[error("the repository {repository} cannot be reached: {why}")]
+    Unreachable {
+        /// Which repository.
+        repository: String,
+        /// What git said.
+        why: String,
+    },
     /// There is no such branch to start from.
     #[error("{repository} has no branch {branch} to start from")]
     NoBaseBranch {
@@ -228,6 +237,7 @@ impl WorktreeError {
             | Self::NoBaseBranch { .. }
             | Self::InTheWay { .. }
             | Self::Unsupported { .. } => Retry::Never,
+            Self::Unreachable { .. } => Retry::Later,
             Self::Backend { retry, .. } => *retry,
         }
     }

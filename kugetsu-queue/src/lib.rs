@@ -59,6 +59,7 @@ mod fault;
 mod fence;
 mod worker;
 
+pub mod care;
 pub mod context;
 pub mod deliver;
 pub mod engine;
@@ -75,6 +76,7 @@ pub mod sqlite;
 pub mod watch;
 
 pub use brief::{Brief, Untrusted, brief};
+pub use care::Records;
 pub use clock::{SystemChance, SystemClock};
 pub use contents::Contents;
 pub use context::{Contexts, IssueContext, Said, Speaker};
@@ -90,8 +92,6 @@ pub use mask::Mask;
 pub use slots::{FileSlots, SlotLimits};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-#[cfg(feature = "sqlite")]
-pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};
 pub use worker::new_worker;
 

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod agents;
 mod completions;
 mod config;
 mod context;

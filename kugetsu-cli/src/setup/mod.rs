@@ -31,7 +31,7 @@ use crate::place::{Place, Stores};
 use crate::repositories;
 use crate::runner::Registry;
 use crate::screen::Screen;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::surroundings::Surroundings;
 use crate::tasks;
 
@@ -153,14 +153,16 @@ impl Setup {
         Ok(&self.place()?.settings)
     }
 
-    /// Has the screen, and panics, mask the secrets that are known. Wrong settings and files are told by whoever
-    /// needs them.
+    /// Has the screen, and panics, mask the secrets that are known. What is wrong with settings and
+    /// files is told by whoever needs them, and takes the mask off nothing.
     pub(crate) fn hide_secrets(&self) {
-        let Ok(paths) = self.paths() else { return };
-        let named = || self.settings().map(Settings::sink_variables).into_iter().flatten();
-        if let Ok(mask) = env_files::mask(paths, &self.around.variables, named()) {
-            self.screen.hide(mask);
-        }
+        let paths = self.paths().ok();
+        let named = match self.settings() {
+            Ok(settings) => settings.sink_variables().map(str::to_owned).collect(),
+            Err(_) => paths.map(settings::variables_told).unwrap_or_default(),
+        };
+        let named = named.iter().map(String::as_str);
+        self.screen.hide(env_files::mask_of_what_is_there(paths, &self.around.variables, named));
         if self.around.is_of_process {
             panics::mask(&self.screen);
         }
@@ -305,7 +307,9 @@ impl Setup {
 
     /// An engine in which one agent is everybody's. It makes sessions, and needs one server for it.
     pub(crate) async fn engine_of_one(&self) -> Result<Engine, CliError> {
-        self.engine_with(self.agent()?).await
+        let agent = self.agent()?;
+        let is_opencode = self.dev_opencode()?.is_some_and(|opencode| opencode.id() == agent.id());
+        self.engine_with(if is_opencode { agent } else { self.pm_agent()? }).await
     }
 
     async fn engine_with(&self, pm_agent: Arc<dyn AgentRunner>) -> Result<Engine, CliError> {
@@ -320,6 +324,12 @@ impl Setup {
         )
         .with_memos(Arc::clone(&stores.memos))
         .with_pm_agent(pm_agent);
+        let mut backends =
+            self.other_agents()?.into_iter().fold(backends, Backends::with_other_agent);
+        for (repository, name) in &settings.agent_for().repositories {
+            let agent = self.agent_for(name)?.id().clone();
+            backends = backends.with_agent_for(repository.clone(), agent);
+        }
         let mask = env_files::mask(paths, &self.around.variables, settings.sink_variables())?;
         let prompts = Prompts::default()
             .with_dev_file(paths.dev_prompt())
@@ -414,17 +424,7 @@ pub(crate) fn clock() -> Result<SystemClock, CliError> {
 
 /// Unique among all workers: the machine, the process, and the process's only worker.
 fn worker() -> Result<WorkerId, CliError> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host
-        .trim()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-        .take(60)
-        .collect();
-    let host = host.trim_start_matches('-');
-    let host = if host.is_empty() { "host" } else { host };
-    WorkerId::new(format!("{host}-{}-0", std::process::id()))
-        .map_err(|error| CliError::failed(error.to_string()))
+    kugetsu_queue::new_worker().map_err(|error| CliError::failed(error.to_string()))
 }
 
 /// A store that was there is not made anew without a word: it would be an empty queue.

@@ -140,7 +140,7 @@ impl Desk {
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
             (r"worker( +)\S+", "worker$1<worker>"),
             (r"process [0-9]+", "process <pid>"),
-            (r"[0-9A-Za-z._-]+-[0-9]+-0\b", "<worker>"),
+            (r"\b[A-Za-z][0-9A-Za-z._-]*-[0-9]{2,}-[0-9]{1,4}\b", "<worker>"),
             // A column is as wide as what is in it.
             (r"PID +SINCE", "PID  SINCE"),
             (r"[0-9]+ +<at>", "<pid>  <at>"),

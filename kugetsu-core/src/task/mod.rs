@@ -385,6 +385,14 @@ impl Task {
         matches!(self.state, TaskState::Settled { .. })
     }
 
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            TaskState::Settled { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
     /// The lease, if a worker has one, lapsed or not.
     pub fn lease(&self) -> Option<&Lease> {
         match &self.state {

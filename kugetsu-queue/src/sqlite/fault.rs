@@ -7,7 +7,6 @@ use rusqlite::{Error, ErrorCode, ffi};
 use kugetsu_core::Retry;
 use kugetsu_core::error::Source;
 
-use super::care::FileFault;
 use crate::fault::{DatabaseFault, Fault, Meaning};
 
 impl From<Error> for Fault {
@@ -33,17 +32,6 @@ impl Fault {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
             ),
             _ => false,
-        }
-    }
-
-    pub(super) fn into_file_fault(self) -> FileFault {
-        match self {
-            Self::Newer { found, known } => FileFault::Newer { found, known },
-            Self::Damaged(detail) => FileFault::Damaged { detail },
-            Self::Database(DatabaseFault { means: Meaning::Damage, source, .. }) => {
-                FileFault::Damaged { detail: source.to_string() }
-            }
-            fault => FileFault::Closed { detail: fault.words().to_string() },
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::errors::CliError;
 use crate::screen::time;
 use crate::setup::{Setup, clock};
 
-/// Carries out each finding's cure. What concerns many findings is done once.
+/// Carries out each finding's cure. What concerns many findings is done once, and what is mended along
+/// with another is told as that.
 pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
     let mut tried = Vec::new();
     let mut done: Vec<(String, Result<String, String>)> = Vec::new();
@@ -28,7 +29,14 @@ pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
         let result = if let Some((_, result)) = before {
             result.clone()
         } else {
-            let result = carry_out(&cure, setup).await.map_err(|e| e.message().to_owned());
+            let result = match carry_out(&cure, setup).await {
+                Ok(what) if what.is_empty() => Ok(if done.iter().any(|(_, did)| did.is_ok()) {
+                    "it was mended along with another".into()
+                } else {
+                    "nothing was left of it".into()
+                }),
+                result => result.map_err(|e| e.message().to_owned()),
+            };
             done.push((name, result.clone()));
             result
         };
@@ -41,6 +49,7 @@ pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
     tried
 }
 
+/// Says what was done; nothing if nothing was left to be done.
 async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
     let paths = setup.paths()?;
     let shown = |path: &Path| setup.screen().path(path);
@@ -102,7 +111,7 @@ async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
             };
             let mended = git.mend(finding).await?;
             if mended.was_nothing_left() {
-                return Ok("somebody had mended it already".into());
+                return Ok(String::new());
             }
             Ok(match mended.rescued.as_slice() {
                 [] => mended.done,

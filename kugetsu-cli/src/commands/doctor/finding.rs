@@ -204,6 +204,8 @@ checks! {
         "nothing can be recorded, so attempts fail";
     SETTINGS = "settings.invalid", Settings, Error,
         "commands refuse to work with settings that may not mean what was meant";
+    SETTINGS_LEFT_OUT = "settings.left-out", Settings, Warning,
+        "what was meant to be a setting is none";
     ENV_LOOSE = "env.loose", Settings, Error,
         "secrets in it are open to others, and no agent is started with it";
     ENV_INVALID = "env.invalid", Settings, Error,
@@ -270,6 +272,10 @@ checks! {
         "no git server is known";
     UNREACHABLE = "server.unreachable", Servers, Warning,
         "issues and pull requests on it can be neither read nor written";
+    TOKEN_UNSET = "server.token-unset", Servers, Warning,
+        "issues on it that are not public cannot be read, and nothing can be written";
+    NO_TOKEN = "server.no-token", Servers, Note,
+        "issues on it that are not public cannot be read, and nothing can be written";
     CHECK_FAILED = "doctor.check-failed", Directory, Error,
         "what it looks for is not known";
     CHECK_HUNG = "doctor.check-hung", Directory, Error,

@@ -145,8 +145,6 @@ fn where_the_bash_version_was_its_worktree_becomes_ours() {
     let desk = desk();
     let old = desk.kugetsu("");
     old_directory(&desk, &old);
-    // Its own settings have lines that nobody may run.
-    write(&old, "config", "MAX_CONCURRENT_AGENTS=5\n");
     for name in ["env/default.env", "env/pm-agent.env"] {
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(old.join(name), fs::Permissions::from_mode(0o600)).unwrap();
@@ -352,4 +350,26 @@ fn whatever_is_in_the_files_nothing_breaks_and_nothing_is_changed() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn what_runs_here_is_no_other_directorys_to_say() {
+    let desk = initialised();
+    write(&desk.path("old"), "index.json", "{}");
+    let program = desk.path("old/evil");
+    let lines = [
+        format!("export KUGETSU_OPENCODE=\"{}\"", program.display()),
+        "KUGETSU_AGENT=command:x".into(),
+        "KUGETSU_TRUST_PROJECT_CONFIG=yes".into(),
+        "KUGETSU_INHERIT_VARIABLES='AWS_*'".into(),
+        "KUGETSU_TRUSTED_AUTHORS=stranger".into(),
+        "KUGETSU_STORE=json".into(),
+        "KUGETSU_WORKTREES=other".into(),
+        "KUGETSU_PM_TASK_ALLOWANCE=1000".into(),
+        "KUGETSU_BASE_BRANCH=dev".into(),
+    ];
+    write(&desk.path("old"), "config", lines.join("\n"));
+    let seen = desk.transcript(&[&["import", "../old"]]);
+    desk.assert("import-of-programs", &seen);
+    assert_eq!(fs::read_to_string(desk.kugetsu("config")).unwrap(), "KUGETSU_BASE_BRANCH=dev\n");
 }

@@ -139,6 +139,8 @@ impl WorktreeStatus {
 }
 
 /// What becomes of work that exists nowhere else.
+///
+/// Exhaustive: nothing is kept by half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsaved {
     /// It is kept, and the removal refused.

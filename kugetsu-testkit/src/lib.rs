@@ -13,3 +13,8 @@ pub mod fake;
 pub mod model;
 pub mod sandbox;
 pub mod suite;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

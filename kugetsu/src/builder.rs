@@ -10,11 +10,14 @@ use kugetsu_core::{
     AgentId, AgentRunner, Chance, Clock, MemoStore, MemorySlots, MemoryStore, Notifier, RepoRef,
     SessionStore, SlotError, SlotPool, StoreError, TaskStore, WorktreeProvider,
 };
+#[cfg(feature = "git")]
+use kugetsu_git::Source;
 use kugetsu_queue::{
-    Backends, Engine, FileSlots, SlotLimits, SystemChance, SystemClock, new_worker,
+    Backends, Delivery, Engine, FileSlots, SlotLimits, SystemChance, SystemClock, new_worker,
 };
+use tokio::sync::OnceCell;
 
-use crate::embedded::Kugetsu;
+use crate::embedded::{Inner, Kugetsu};
 use crate::place::{self, Home};
 
 /// How many agents work at once unless set.
@@ -58,6 +61,8 @@ pub struct Builder {
     time: Option<(Arc<dyn Clock>, Arc<dyn Chance>)>,
     drain: Option<Duration>,
     tuning: Vec<Tuning>,
+    #[cfg(feature = "git")]
+    sources: Vec<(RepoRef, Source)>,
 }
 
 /// Why the backends could not be put together.
@@ -105,7 +110,8 @@ pub enum BuildError {
 
 impl Builder {
     /// Keeps everything in this directory, which is made if need be (only its owner can enter it): the
-    /// same that the command `kugetsu` uses, if it is given its `KUGETSU_DIR`.
+    /// same that the command `kugetsu` uses, if it is given its `KUGETSU_DIR`. The command's settings,
+    /// variables and servers are not read; its `repos.json` is.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
@@ -113,8 +119,7 @@ impl Builder {
 
     /// Keeps tasks, sessions and memos in this store.
     pub fn store(mut self, store: impl TaskStore + SessionStore + MemoStore) -> Self {
-        let store = Arc::new(store);
-        self.stores = Some(Stores { tasks: store.clone(), sessions: store.clone(), memos: store });
+        self.stores = Some(store.into());
         self
     }
 
@@ -139,6 +144,14 @@ impl Builder {
     /// number: each takes one of the first so many places, so the largest number is the limit of all.
     pub fn at_once(mut self, agents: u32) -> Self {
         self.at_once = Some(agents);
+        self
+    }
+
+    /// Where a repository comes from, for the worktrees of a directory. Whichever is not named comes
+    /// from where the directory's `repos.json` says, or else from `https://host/owner/repo.git`.
+    #[cfg(feature = "git")]
+    pub fn source(mut self, repository: RepoRef, source: Source) -> Self {
+        self.sources.push((repository, source));
         self
     }
 
@@ -172,7 +185,8 @@ impl Builder {
         self
     }
 
-    /// Brings notices here while the program [runs](Kugetsu::run_until), each at least once.
+    /// Brings notices here while the program [runs](Kugetsu::run_until), each at least once. A sink of
+    /// a name that is new to the store begins with what happens from [`build`](Self::build) on.
     pub fn notifier(mut self, notifier: impl Notifier) -> Self {
         self.notifiers.push(Arc::new(notifier));
         self
@@ -199,22 +213,28 @@ impl Builder {
 
     /// Puts it together. Nothing is started.
     pub async fn build(self) -> Result<Kugetsu, BuildError> {
-        let home = Home::open(self.directory.as_deref())?;
-        let stores = match (self.stores, &self.directory) {
+        // Agents do not work where this program does, so that a relative path would mean another one.
+        let directory = self.directory.as_deref().map(place::made).transpose()?;
+        let directory = directory.as_deref();
+        let home = Home::open(directory)?;
+        let stores = match (self.stores, directory) {
             (Some(stores), _) => stores,
             (None, Some(directory)) => place::stores(directory).await?,
             (None, None) => MemoryStore::new().into(),
         };
         let at_once = self.at_once.unwrap_or(AT_ONCE);
-        let slots: Arc<dyn SlotPool> = match (self.slots, &self.directory) {
+        let slots: Arc<dyn SlotPool> = match (self.slots, directory) {
             (Some(slots), _) => slots,
             (None, Some(directory)) => {
                 Arc::new(FileSlots::open(directory.join("slots"), SlotLimits::new(at_once))?)
             }
             (None, None) => Arc::new(MemorySlots::new(at_once)),
         };
-        let directory = self.directory.as_deref();
-        let worktrees = self.worktrees.or_else(|| place::worktrees(directory?));
+        #[cfg(feature = "git")]
+        let own = |directory| Some(place::worktrees(directory, self.sources));
+        #[cfg(not(feature = "git"))]
+        let own = |_| None;
+        let worktrees = self.worktrees.or_else(|| directory.and_then(own));
         let worktrees = worktrees.ok_or(BuildError::NoWorktrees)?;
         let agent = match self.agent {
             Some(agent) => Some(agent),
@@ -228,9 +248,11 @@ impl Builder {
                 Arc::new(SystemChance) as _,
             ),
         };
-        let backends =
-            Backends::new((stores.tasks, stores.sessions), slots, worktrees, agent, time)
-                .with_memos(Arc::clone(&stores.memos));
+        let mut agents = vec![Arc::clone(&agent)];
+        agents.extend(self.others.iter().chain(&self.pm_agent).cloned());
+        let stored = (stores.tasks, stores.sessions);
+        let backends = Backends::new(stored, Arc::clone(&slots), worktrees, agent, time)
+            .with_memos(Arc::clone(&stores.memos));
         let backends = match self.pm_agent {
             Some(agent) => backends.with_pm_agent(agent),
             None => backends,
@@ -245,8 +267,22 @@ impl Builder {
             None => engine,
         };
         let engine = self.tuning.into_iter().fold(engine, |engine, tune| tune(engine));
-        let drain = self.drain.unwrap_or(DRAIN);
-        Ok(Kugetsu::new(engine, stores.memos, self.notifiers, drain, home))
+        let mut deliveries = Vec::new();
+        for notifier in self.notifiers {
+            let (events, clock) = (engine.events().clone(), engine.queue().clock().clone());
+            let delivery = Delivery::new(events, stores.memos.clone(), clock, notifier);
+            delivery.begin().await?;
+            deliveries.push(delivery);
+        }
+        Ok(Kugetsu::new(Inner {
+            engine,
+            slots,
+            agents,
+            deliveries,
+            drain: self.drain.unwrap_or(DRAIN),
+            initialised: OnceCell::new(),
+            _home: home,
+        }))
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    Cursor, Failure, MemoStore, Notifier, QueueError, Queued, Request, SessionError, SessionKind,
-    SessionQuery, StoreError, Task, TaskId,
+    AgentRunner, Cursor, Failure, QueueError, Queued, Request, SessionError, SessionKind,
+    SessionQuery, SlotError, SlotKey, SlotPool, StoreError, Task, TaskId,
 };
-use kugetsu_queue::{Engine, Follower, StartError, Wait};
+use kugetsu_queue::{Delivery, Engine, Follower, StartError, Wait};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +31,13 @@ pub struct Kugetsu {
 
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
-    pub(crate) memos: Arc<dyn MemoStore>,
-    pub(crate) notifiers: Vec<Arc<dyn Notifier>>,
+    pub(crate) slots: Arc<dyn SlotPool>,
+    pub(crate) agents: Vec<Arc<dyn AgentRunner>>,
+    pub(crate) deliveries: Vec<Delivery>,
     pub(crate) drain: Duration,
-    initialised: OnceCell<()>,
+    pub(crate) initialised: OnceCell<()>,
     /// Goes away with the last clone, if it is not the user's.
-    _home: Home,
+    pub(crate) _home: Home,
 }
 
 /// Why nothing could be done.
@@ -52,6 +53,9 @@ pub enum EmbedError {
     /// Nothing was started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The slot pool's.
+    #[error(transparent)]
+    Slots(#[from] SlotError),
     /// The queue's.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -66,19 +70,12 @@ impl Kugetsu {
         Builder::default()
     }
 
-    pub(crate) fn new(
-        engine: Engine,
-        memos: Arc<dyn MemoStore>,
-        notifiers: Vec<Arc<dyn Notifier>>,
-        drain: Duration,
-        home: Home,
-    ) -> Self {
-        let initialised = OnceCell::new();
-        let inner = Inner { engine, memos, notifiers, drain, initialised, _home: home };
+    pub(crate) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Makes the base session and the PM's, if they are missing. Whatever starts an agent calls it.
+    /// Makes the base session and the PM's, if they are missing. Whatever starts an agent calls it. Of
+    /// several programs on one directory that begin at once, one makes them.
     pub async fn init(&self) -> Result<(), EmbedError> {
         let inner = &self.inner;
         inner.initialised.get_or_try_init(|| inner.make_base()).await.copied()
@@ -102,8 +99,9 @@ impl Kugetsu {
         self.put(queue.task(request)).await
     }
 
-    /// As [`enqueue`](Self::enqueue), under a key of the caller's own: asking again under it is asking
-    /// once, and returns the task that there is.
+    /// As [`enqueue`](Self::enqueue), under a key of the caller's own: asking for the same again under
+    /// it is asking once, and returns the task that there is, however far it is. Asking for something
+    /// else under it is refused.
     pub async fn enqueue_once(&self, key: &str, request: Request) -> Result<Task, EmbedError> {
         let queue = self.inner.engine.queue();
         self.put(queue.keyed_task(key, request)).await
@@ -151,6 +149,15 @@ impl Kugetsu {
         self.inner.engine.events().follow(cursor)
     }
 
+    /// Ends what agents keep alive between two runs, such as opencode's server, and whatever still
+    /// runs; returns when nothing of it is left. Without it that ends with this program, or a while
+    /// after its last run.
+    pub async fn shut_down(&self) {
+        for agent in &self.inner.agents {
+            agent.shut_down().await;
+        }
+    }
+
     /// The engine, for whatever is not here.
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
@@ -159,13 +166,25 @@ impl Kugetsu {
 
 impl Inner {
     async fn make_base(&self) -> Result<(), EmbedError> {
+        // An agent that has to be started for it is not started for what is there.
+        if self.has_base().await? {
+            return Ok(());
+        }
+        // As the command does: whoever has the PM's slot makes it.
+        let _alone = self.slots.acquire(&SlotKey::Pm, "the base session").await?;
+        if self.has_base().await? {
+            return Ok(());
+        }
+        self.engine.init().await.map(drop).map_err(EmbedError::Base)
+    }
+
+    async fn has_base(&self) -> Result<bool, EmbedError> {
         for kind in [SessionKind::Base, SessionKind::Pm] {
             if self.engine.sessions().find(&SessionQuery::of(kind)).await?.is_empty() {
-                // An agent that has to be started for it is not started for what is there.
-                return self.engine.init().await.map(drop).map_err(EmbedError::Base);
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -61,8 +61,8 @@ pub use serving::Trouble;
 
 pub use kugetsu_core as core;
 pub use kugetsu_core::{
-    AgentId, Cursor, Event, Happening, IssueRef, Outcome, Priority, RepoRef, Request, Status, Task,
-    TaskId,
+    AgentId, Cursor, Event, Happening, IssueRef, Outcome, Priority, RepoRef, Report, Request,
+    Status, Task, TaskId,
 };
 pub use kugetsu_queue as queue;
 pub use kugetsu_queue::{Follower, Wait};

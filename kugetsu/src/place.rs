@@ -5,7 +5,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kugetsu_core::{AgentError, AgentRunner, WorktreeProvider};
+use kugetsu_core::{AgentError, AgentRunner};
+#[cfg(feature = "git")]
+use kugetsu_core::{RepoRef, WorktreeProvider};
+#[cfg(feature = "git")]
+use kugetsu_git::{GitWorktrees, HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
 use kugetsu_queue::{Contexts, Engine, JsonStore, Logs};
 use tempfile::TempDir;
 
@@ -28,9 +32,7 @@ impl Home {
             let made = made.map_err(|source| BuildError::Directory { path, source })?;
             return Ok(Self::Passing(made));
         };
-        let home = directory.join("home");
-        make(&home)?;
-        Ok(Self::Kept(home))
+        made(&directory.join("home")).map(Self::Kept)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -44,8 +46,17 @@ impl Home {
 /// The store that is there; a new one if there is none.
 pub(crate) async fn stores(directory: &Path) -> Result<Stores, BuildError> {
     let database = directory.join("kugetsu.db");
-    if !database.exists() && directory.join("journal.jsonl").exists() {
+    if database.exists() {
+        return new_store(directory, database).await;
+    }
+    if directory.join("journal.jsonl").exists() {
         return Ok(JsonStore::open(directory).await?.into());
+    }
+    if has_remains(directory) {
+        // A new one would be an empty queue.
+        let why = "kugetsu.db is gone, though kugetsu has worked here; put it back from a backup, or \
+                   run `kugetsu doctor --fix` to begin a new one";
+        return Err(BuildError::NoStore { directory: directory.to_owned(), why: why.into() });
     }
     new_store(directory, database).await
 }
@@ -64,17 +75,46 @@ async fn new_store(directory: &Path, _: PathBuf) -> Result<Stores, BuildError> {
     })
 }
 
-#[cfg(feature = "git")]
-#[allow(clippy::unnecessary_wraps)]
-pub(crate) fn worktrees(directory: &Path) -> Option<Arc<dyn WorktreeProvider>> {
-    use kugetsu_git::{GitWorktrees, HttpsSources};
-    let (worktrees, clones) = (directory.join("worktrees"), directory.join("repos"));
-    Some(Arc::new(GitWorktrees::new(worktrees, clones, Arc::new(HttpsSources))))
+/// Whether there is something that is only made beside a store: clones, or logs of attempts. (The
+/// original made logs, too, and no clones.)
+fn has_remains(directory: &Path) -> bool {
+    let holds_any = |name: &str| {
+        let entries = std::fs::read_dir(directory.join(name)).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name())
+            .any(|name| !name.as_encoded_bytes().starts_with(b"."))
+    };
+    holds_any("repos") || holds_any("logs") && !directory.join("index.json").exists()
 }
 
-#[cfg(not(feature = "git"))]
-pub(crate) fn worktrees(_: &Path) -> Option<Arc<dyn WorktreeProvider>> {
-    None
+#[cfg(feature = "git")]
+pub(crate) fn worktrees(
+    directory: &Path,
+    named: Vec<(RepoRef, Source)>,
+) -> Arc<dyn WorktreeProvider> {
+    let (worktrees, clones) = (directory.join("worktrees"), directory.join("repos"));
+    let sources = Listed { named, file: directory.join("repos.json") };
+    Arc::new(GitWorktrees::new(worktrees, clones, Arc::new(sources)))
+}
+
+/// Where the program says that repositories come from, then where `repos.json` says it, which is read
+/// each time; then the host itself.
+#[cfg(feature = "git")]
+#[derive(Debug)]
+struct Listed {
+    named: Vec<(RepoRef, Source)>,
+    file: PathBuf,
+}
+
+#[cfg(feature = "git")]
+impl Sources for Listed {
+    fn source(&self, repository: &RepoRef) -> Result<Source, InvalidSource> {
+        // Whoever names one twice means the second.
+        match self.named.iter().rfind(|(named, _)| named == repository) {
+            Some((_, source)) => Ok(source.clone()),
+            None => RepositoryMap::read(&self.file, Arc::new(HttpsSources))?.source(repository),
+        }
+    }
 }
 
 #[cfg(feature = "opencode")]
@@ -92,15 +132,16 @@ pub(crate) fn agent(_: &Path) -> Result<Option<Arc<dyn AgentRunner>>, AgentError
 
 /// The engine with what else is in the directory.
 pub(crate) fn furnished(engine: Engine, directory: &Path) -> Result<Engine, BuildError> {
-    let queue = directory.join("queue");
-    make(&queue)?;
+    let queue = made(&directory.join("queue"))?;
     Ok(engine
         .with_bell(queue.join("bell"))
         .with_logs(Logs::new(directory.join("logs")))
         .with_contexts(Contexts::new(directory.join("context"))))
 }
 
-fn make(path: &Path) -> Result<(), BuildError> {
+/// The directory, made if need be: an absolute path without symbolic links.
+pub(crate) fn made(path: &Path) -> Result<PathBuf, BuildError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = made.and_then(|()| path.canonicalize());
     made.map_err(|source| BuildError::Directory { path: path.to_owned(), source })
 }

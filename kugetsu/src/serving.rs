@@ -1,11 +1,11 @@
 //! Carrying out what is queued.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
-use kugetsu_core::StoreError;
 use kugetsu_queue::deliver::SinkNews;
-use kugetsu_queue::{Delivery, Recovered, ServeError, Shutdown};
+use kugetsu_queue::{Recovered, ServeError, Shutdown};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -51,12 +51,17 @@ impl Kugetsu {
         hear: impl Fn(Trouble) + Send + Sync + 'static,
     ) -> Result<(), EmbedError> {
         let (engine, hear): (_, Hear) = (self.engine(), Arc::new(hear));
-        self.init().await?;
+        let mut shutdown = pin!(shutdown);
+        tokio::select! {
+            biased;
+            made = self.init() => made?,
+            () = &mut shutdown => return Ok(()),
+        }
         for recovered in engine.recover().await? {
             hear(Trouble::Recovered(recovered));
         }
         let told = CancellationToken::new();
-        let mut telling = self.tell(&told, &hear).await?;
+        let mut telling = self.tell(&told, &hear);
         let ends = Shutdown::new();
         let trouble = Arc::clone(&hear);
         let serving = engine.serve(ends.clone(), move |error| trouble(Trouble::Serving(error)));
@@ -68,8 +73,10 @@ impl Kugetsu {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = serving => {}
+            // First, so that nothing is begun when it is over.
+            biased;
             () = ending => {}
+            () = serving => {}
         }
         told.cancel();
         while telling.join_next().await.is_some() {}
@@ -77,18 +84,14 @@ impl Kugetsu {
     }
 
     /// Brings notices to each sink, until `told`; then what is left.
-    async fn tell(&self, told: &CancellationToken, hear: &Hear) -> Result<JoinSet<()>, StoreError> {
+    fn tell(&self, told: &CancellationToken, hear: &Hear) -> JoinSet<()> {
         let mut telling = JoinSet::new();
-        for notifier in &self.inner.notifiers {
-            let (events, memos) = (self.engine().events().clone(), Arc::clone(&self.inner.memos));
-            let clock = Arc::clone(self.engine().queue().clock());
-            let delivery = Delivery::new(events, memos, clock, Arc::clone(notifier));
-            delivery.begin().await?;
+        for delivery in self.inner.deliveries.clone() {
             let (told, hear) = (told.clone(), Arc::clone(hear));
             telling.spawn(async move {
                 delivery.run(told, move |news| hear(Trouble::Sink(news))).await;
             });
         }
-        Ok(telling)
+        telling
     }
 }

@@ -164,6 +164,8 @@ pub enum TaskState {
 }
 
 /// The right of one worker to carry out one attempt, until it expires.
+///
+/// Made by [`Task::apply`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Lease {
@@ -212,6 +214,8 @@ pub struct Report {
 }
 
 /// One try at a task, kept for ever.
+///
+/// Made by [`Task::apply`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttemptRecord {
@@ -379,6 +383,14 @@ impl Task {
     /// Whether it is over.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, TaskState::Settled { .. })
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            TaskState::Settled { outcome, .. } => Some(outcome),
+            _ => None,
+        }
     }
 
     /// The lease, if a worker has one, lapsed or not.

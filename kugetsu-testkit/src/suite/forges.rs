@@ -170,7 +170,7 @@ async fn what_is_not_there_is_told_by_its_name(f: &dyn ForgeFixture) {
         f.forge().open_pull(8, "fix", false);
         let error = tracker.fetch(&issue(f, 8)).await.err();
         let told = error.map(|error| error.to_string()).unwrap_or_default();
-        assert!(told.contains("pull request"), "{told}");
+        assert!(told.contains("pull request"), "of a pull request's number it is told {told:?}");
     }
 }
 

@@ -51,6 +51,8 @@ impl<F: ?Sized> fmt::Debug for Promise<F> {
 }
 
 /// A promise that is not kept.
+///
+/// Made by [`Promise::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken {

@@ -17,9 +17,9 @@ pub use salvage::salvage;
 use super::book::{Book, GONE, Open};
 use super::journal::{beside, torn_of};
 use super::mark;
+use crate::care::FileFault;
 use crate::fault::Fault;
 use crate::slots::KernelLock;
-use crate::sqlite::care::FileFault;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -12,9 +12,9 @@ use super::super::contents;
 use super::super::journal::{self, beside};
 use super::super::mark::Mark;
 use super::remains::{Gap, Read, Remains};
+use crate::care::Salvaged;
 use crate::contents::Contents;
 use crate::fault::Fault;
-use crate::sqlite::care::Salvaged;
 
 /// How many events are put in the place of missing ones at the most.
 const STANDING_IN: usize = 100_000;

@@ -9,8 +9,8 @@ use kugetsu_core::{
     StoreError, TaskId, TaskQuery, TaskStore, Timestamp,
 };
 use kugetsu_queue::JsonStore;
+use kugetsu_queue::care::FileFault;
 use kugetsu_queue::json::care::{self, Examined};
-use kugetsu_queue::sqlite::care::FileFault;
 
 use super::open;
 use crate::stores::{enqueue, now, session, task};

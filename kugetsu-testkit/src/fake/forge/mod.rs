@@ -78,6 +78,8 @@ impl ForgeFault {
 }
 
 /// A request that has come.
+///
+/// Made by [`FakeForge`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForgeRequest {

@@ -50,6 +50,12 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         setup.caller()?.check(&command, setup.global())?;
     }
     setup.hide_secrets();
+    let converts = matches!(command, Command::Store(_));
+    let done = dispatch(command, setup);
+    done.map_err(|error| if converts { error } else { setup.or_converted(error) })
+}
+
+fn dispatch(command: Command, setup: &Setup) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => completions::print(shell, setup),
         Command::Config(Config::List) => config::list(setup),

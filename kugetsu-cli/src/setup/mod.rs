@@ -1,11 +1,12 @@
 //! Putting the backends together, each when it is first needed.
 
 mod agents;
+mod gone;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use kugetsu_core::{
@@ -20,7 +21,7 @@ use kugetsu_queue::{
 };
 use tokio::sync::OnceCell;
 
-use crate::args::{Color, Global};
+use crate::args::{Color, Global, StoreKind};
 use crate::caller::Caller;
 use crate::env_files;
 use crate::errors::{CliError, Kind};
@@ -34,6 +35,8 @@ use crate::screen::Screen;
 use crate::settings::{self, Settings};
 use crate::surroundings::Surroundings;
 use crate::tasks;
+
+pub(crate) use gone::Gone;
 
 /// Everything that a command may need.
 pub(crate) struct Setup {
@@ -219,14 +222,12 @@ impl Setup {
                 match (self.registry.stores.get(name), name) {
                     (Some(open), _) => Ok(open(place).await?),
                     (None, "sqlite") => {
-                        let paths = &place.paths;
-                        if !paths.database().exists() && paths.has_remains() {
-                            return Err(gone(&self.screen.path(&paths.database())));
-                        }
+                        self.must_not_be_gone(StoreKind::Sqlite, place)?;
                         let store = SqliteStore::open(place.paths.database()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
                     (None, "json") => {
+                        self.must_not_be_gone(StoreKind::Json, place)?;
                         let store = JsonStore::open(place.paths.root()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store))
                     }
@@ -237,6 +238,30 @@ impl Setup {
                 }
             })
             .await
+    }
+
+    /// A store that was there is not made anew without a word: it would be an empty queue.
+    fn must_not_be_gone(&self, kind: StoreKind, place: &Place) -> Result<(), CliError> {
+        let Some(gone) = Gone::find(kind, &place.paths) else { return Ok(()) };
+        let shown = |path: &Path| self.screen.path(path);
+        let message = format!("{} is gone, though kugetsu has worked here", shown(&gone.path));
+        Err(CliError::new(Kind::Damaged, message).hint(gone.advice(shown)))
+    }
+
+    /// The error, or that the store was converted meanwhile, if that is why.
+    pub(crate) fn or_converted(&self, error: CliError) -> CliError {
+        let (Kind::Failed | Kind::Damaged, Some(place)) = (error.kind, self.place.get()) else {
+            return error;
+        };
+        let settings = Settings::read(&place.paths, &self.around, &self.global.config);
+        let Ok(settings) = settings else { return error };
+        let store = |settings: &Settings| settings.get("store").unwrap_or("sqlite").to_owned();
+        let now = store(&settings);
+        if now == store(&place.settings) {
+            return error;
+        }
+        CliError::new(Kind::Temporary, format!("the store was converted to {now} meanwhile"))
+            .hint("try again")
     }
 
     pub(crate) fn slots(&self) -> Result<Arc<FileSlots>, CliError> {
@@ -425,12 +450,6 @@ pub(crate) fn clock() -> Result<SystemClock, CliError> {
 /// Unique among all workers: the machine, the process, and the process's only worker.
 fn worker() -> Result<WorkerId, CliError> {
     kugetsu_queue::new_worker().map_err(|error| CliError::failed(error.to_string()))
-}
-
-/// A store that was there is not made anew without a word: it would be an empty queue.
-fn gone(path: &str) -> CliError {
-    CliError::new(Kind::Damaged, format!("{path} is gone, though kugetsu has worked here"))
-        .hint("put it back from a backup, or run `kugetsu doctor --fix` to begin a new one")
 }
 
 fn no_backend<'a>(

@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod destroy;
 mod doctor;
+mod embedders;
 mod env;
 mod errors;
 mod features;

@@ -1,0 +1,9 @@
+//! What plugins may do wrong, and what the sample does right.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod faults;
+mod fake;
+mod promises;
+mod together;
+mod tracker;
+mod worktrees;

@@ -89,9 +89,8 @@ impl PluginConfig {
         };
         let directories = value("PATH").unwrap_or_default();
         let mut all = std::env::split_paths(&directories).map(|directory| directory.join(path));
-        all.find(|path| path.is_file()).ok_or_else(|| {
-            format!("there is no program {} on PATH", OsStr::display(&self.program))
-        })
+        all.find(|path| path.is_file())
+            .ok_or_else(|| format!("there is no program {} on PATH", OsStr::display(&self.program)))
     }
 }
 

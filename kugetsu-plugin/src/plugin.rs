@@ -302,7 +302,8 @@ fn other_version(result: &Value) -> Option<String> {
     let version = result.get("version")?;
     let is_ours = protocol == PROTOCOL && version.as_u64() == Some(VERSION.into());
     let plain: String = protocol.chars().filter(|c| !c.is_control()).take(80).collect();
-    (!is_ours).then(|| format!("{plain}/{}", version.to_string().chars().take(40).collect::<String>()))
+    (!is_ours)
+        .then(|| format!("{plain}/{}", version.to_string().chars().take(40).collect::<String>()))
 }
 
 impl fmt::Debug for Plugin {

@@ -76,10 +76,9 @@ impl PluginTracker {
                 let wait_millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 ForgeError::Limited { forge: self.plugin.who(), wait_millis }
             }
-            "unsupported" => ForgeError::Unsupported {
-                who: self.plugin.who(),
-                operation: about.operation(),
-            },
+            "unsupported" => {
+                ForgeError::Unsupported { who: self.plugin.who(), operation: about.operation() }
+            }
             _ => {
                 let (plugin, retry) = (self.plugin.name().to_owned(), refused.retry());
                 self.fault(PluginError::Refused { plugin, message: why, retry }, about)

@@ -92,10 +92,9 @@ impl PluginWorktrees {
                 repository: spec.issue.repository().to_string(),
                 branch: spec.base.clone().unwrap_or_else(|| "as its default".into()),
             },
-            ("unsupported", ..) => WorktreeError::Unsupported {
-                who: self.plugin.who(),
-                operation: about.operation(),
-            },
+            ("unsupported", ..) => {
+                WorktreeError::Unsupported { who: self.plugin.who(), operation: about.operation() }
+            }
             _ => {
                 let (plugin, retry) = (self.plugin.name().to_owned(), refused.retry());
                 let error = PluginError::Refused { plugin, message: why, retry };
@@ -116,19 +115,16 @@ impl PluginWorktrees {
         about: &About<'_>,
     ) -> Result<Worktree, WorktreeError> {
         let read = || {
-            let issue: IssueRef =
-                told.issue.parse().map_err(|error| format!("{error}"))?;
+            let issue: IssueRef = told.issue.parse().map_err(|error| format!("{error}"))?;
             if about.issue().is_some_and(|asked| *asked != issue) {
                 return Err(format!("it is about {issue}"));
             }
             let branch = line(&told.branch, "branch")?;
-            let worktree =
-                Worktree::new(issue, path(&told.path)?, branch, path(&told.repository)?);
+            let worktree = Worktree::new(issue, path(&told.path)?, branch, path(&told.repository)?);
             Ok(worktree.with_created(told.created))
         };
-        read().map_err(|why: String| {
-            self.fault(self.plugin.garbled(M::NAME, why), about.operation())
-        })
+        read()
+            .map_err(|why: String| self.fault(self.plugin.garbled(M::NAME, why), about.operation()))
     }
 
     fn status(&self, told: StatusDto, about: &About<'_>) -> Result<WorktreeStatus, WorktreeError> {
@@ -149,8 +145,9 @@ impl PluginWorktrees {
 impl WorktreeProvider for PluginWorktrees {
     async fn prepare(&self, spec: &WorktreeSpec) -> Result<Worktree, WorktreeError> {
         let repository = spec.issue.repository();
-        let source = (self.sources)(repository).map_err(|why| {
-            WorktreeError::NoRepository { repository: repository.to_string(), why }
+        let source = (self.sources)(repository).map_err(|why| WorktreeError::NoRepository {
+            repository: repository.to_string(),
+            why,
         })?;
         let params =
             PrepareParams { issue: IssueDto::of(&spec.issue), source, base: spec.base.clone() };

@@ -105,8 +105,9 @@ impl Calls {
         if line.is_empty() {
             return Ok(Heard::Nothing);
         }
-        let message: Value = serde_json::from_slice(line)
-            .map_err(|error| format!("it wrote a line that is no JSON ({error}): {}", shown(line)))?;
+        let message: Value = serde_json::from_slice(line).map_err(|error| {
+            format!("it wrote a line that is no JSON ({error}): {}", shown(line))
+        })?;
         let wrong = |why: &str| Err(format!("{why}: {}", shown(line)));
         let Value::Object(mut message) = message else {
             return wrong("it wrote a line that is no JSON object");
@@ -145,7 +146,9 @@ impl Calls {
                 ));
             }
             if state.given_up.len() > GIVEN_UP {
-                return Err(format!("it has left more than {GIVEN_UP} cancelled requests unanswered"));
+                return Err(format!(
+                    "it has left more than {GIVEN_UP} cancelled requests unanswered"
+                ));
             }
             tell
         };

@@ -1,8 +1,8 @@
 //! What plugins may do wrong, and what the sample does right.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod faults;
 mod fake;
+mod faults;
 mod promises;
 mod together;
 mod tracker;

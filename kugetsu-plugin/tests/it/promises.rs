@@ -29,7 +29,8 @@ impl Sample {
 #[async_trait]
 impl WorktreeFixture for Sample {
     async fn open(&self) -> Arc<dyn WorktreeProvider> {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/plugins/worktrees.py");
+        let program =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/plugins/worktrees.py");
         let config = PluginConfig::new("sample", "python3", self.path("plugin"))
             .with_arguments([program])
             .with_variable("GIT_CONFIG_GLOBAL", "/dev/null")

@@ -76,8 +76,8 @@ impl PluginConfig {
         self
     }
 
-    /// The program's path, or why there is none.
-    pub(crate) fn found(&self) -> Result<PathBuf, String> {
+    /// The path of the program, or why it cannot be found.
+    pub fn found(&self) -> Result<PathBuf, String> {
         let path = Path::new(&self.program);
         if path.components().count() > 1 {
             let found = path.is_file().then(|| path.to_owned());

@@ -2,8 +2,8 @@
 //!
 //! A [`Plugin`] is a program that speaks `kugetsu.plugin/1`: JSON-RPC 2.0, one message a line, over
 //! its standard input and output. It is a worktree provider ([`PluginWorktrees`]), a tracker
-//! ([`PluginTracker`]), or both. `docs/plugins.md` describes the protocol for authors, [`schema`]
-//! gives it as a JSON Schema, and `kugetsu backend check` holds a program to the same promises as
+//! ([`PluginTracker`]), or both. `docs/plugins.md` describes the protocol for authors, [`SCHEMAS`]
+//! has it as a JSON Schema, and `kugetsu backend check` holds a program to the same promises as
 //! every other backend.
 //!
 //! ```no_run
@@ -35,6 +35,7 @@ mod error;
 mod plugin;
 mod protocol;
 mod rpc;
+mod schemas;
 mod tracker;
 mod worktrees;
 
@@ -42,10 +43,6 @@ pub use config::PluginConfig;
 pub use error::{PluginError, Said};
 pub use plugin::{Plugin, PluginInfo};
 pub use protocol::{LONGEST_LINE, PROTOCOL, VERSION};
+pub use schemas::{SCHEMAS, Schema};
 pub use tracker::PluginTracker;
 pub use worktrees::PluginWorktrees;
-
-/// The JSON Schema of `kugetsu.plugin/1`, made from the types with which kugetsu writes and reads it.
-pub fn schema() -> serde_json::Value {
-    protocol::schema()
-}

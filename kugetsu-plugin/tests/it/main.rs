@@ -4,6 +4,7 @@
 mod fake;
 mod faults;
 mod promises;
+mod schemas;
 mod together;
 mod tracker;
 mod worktrees;

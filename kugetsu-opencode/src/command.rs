@@ -1,16 +1,16 @@
 //! Short commands of opencode, under a guard like everything else.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
+use kugetsu_guard::Started;
 use tokio::io::AsyncReadExt as _;
 
-use crate::marker::Marker;
 use crate::runner::OpencodeRunner;
 use crate::state::State;
-use crate::tree::{Plan, Tree};
 use crate::{environment, fault, quirks, wire};
 
 /// What a command said, and how it ended.
@@ -72,32 +72,24 @@ impl OpencodeRunner {
         let operation = format!("run `opencode {name}`");
         let mut env = environment::changes(self.config(), state)?;
         env.extend(database.map(|path| (quirks::DATABASE.into(), Some(path.into()))));
-        let plan = Plan {
-            what: "command",
-            label: self.config().label.clone(),
-            guard: self.guard()?,
-            program: self.program().await?,
-            args,
-            env,
-            directory: directory.to_owned(),
-            stdin: None,
-            grace: self.config().limits.grace,
-            inherits: Vec::new(),
-        };
+        self.guard()?;
+        let plan = environment::plan("command", self.config(), &self.program().await?, directory)
+            .with_args(args)
+            .with_environment(env);
         // The time limit is for the command, not for the wait.
         let _permit = self
             .commands()
             .acquire()
             .await
             .map_err(|error| fault::backend(&*operation, Retry::Never, error))?;
-        let marker = Marker::new().map_err(|error| fault::io(&*operation, error))?;
         let version = self.version().await?;
         let run = async {
             let opening = match database {
                 Some(_) => None,
                 None => state.first_opening(&version).await?,
             };
-            let (mut tree, mut stdout, mut stderr) = Tree::start(state, marker, plan).await?;
+            let Started { mut tree, mut stdout, mut stderr, .. } =
+                state.trees().start(plan).await.map_err(io::Error::other)?;
             let (mut out, mut err) = (Vec::new(), Vec::new());
             tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;
             let status = tree.wait().await?;

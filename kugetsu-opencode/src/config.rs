@@ -1,12 +1,11 @@
 //! What an embedder decides about the runner.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::guard::GuardProgram;
+use kugetsu_guard::{Environment, GuardProgram};
+
 use crate::rules::RuleBook;
 
 /// What the opencode runner is to be like.
@@ -111,53 +110,6 @@ impl Default for Limits {
             provider_wait: Duration::from_mins(2),
             provider_patience: Duration::from_secs(30),
         }
-    }
-}
-
-/// Changes to an environment, in order. It may hold secrets and never shows a value.
-#[derive(Clone, Default)]
-pub struct Environment(Vec<(OsString, Option<OsString>)>);
-
-impl Environment {
-    /// No changes.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets a variable.
-    pub fn with(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.0.push((name.into(), Some(value.into())));
-        self
-    }
-
-    /// Removes a variable.
-    pub fn without(mut self, name: impl Into<OsString>) -> Self {
-        self.0.push((name.into(), None));
-        self
-    }
-
-    pub(crate) fn changes(&self) -> &[(OsString, Option<OsString>)] {
-        &self.0
-    }
-
-    /// What the variable will be in a process that inherits ours with these changes.
-    pub(crate) fn value_of(&self, name: &str) -> Option<OsString> {
-        match self.0.iter().rev().find(|(changed, _)| changed == OsStr::new(name)) {
-            Some((_, value)) => value.clone(),
-            None => std::env::var_os(name),
-        }
-    }
-}
-
-impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), Some(value.into()))).collect())
-    }
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -1,40 +1,46 @@
 //! The environment that every opencode of this runner gets.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
+use kugetsu_guard::{Environment, Plan, shell};
 use serde_json::{Value, json};
 
 use crate::config::OpencodeConfig;
 use crate::state::State;
-use crate::{fault, label, quirks, shell};
+use crate::{fault, quirks};
+
+/// A tree of this runner's, whose environment is still to be said.
+pub(crate) fn plan(what: &str, config: &OpencodeConfig, program: &Path, directory: &Path) -> Plan {
+    let plan = Plan::new(what, program, directory)
+        .with_guard(config.guard.clone())
+        .with_grace(config.limits.grace);
+    match &config.label {
+        Some(label) => plan.with_label(label),
+        None => plan,
+    }
+}
 
 /// The changes to our own environment for an opencode of this runner.
-pub(crate) fn changes(
-    config: &OpencodeConfig,
-    state: &State,
-) -> Result<Vec<(OsString, Option<OsString>)>, AgentError> {
-    let mut changes: Vec<(OsString, Option<OsString>)> = Vec::new();
-    let set = |(name, value): (&str, &str)| (OsString::from(name), Some(OsString::from(value)));
-    changes.extend(quirks::QUIET.map(set));
-    changes.extend(config.environment.changes().iter().cloned());
-    changes.extend(quirks::SCRUBBED.map(|name| (OsString::from(name), None)));
+pub(crate) fn changes(config: &OpencodeConfig, state: &State) -> Result<Environment, AgentError> {
+    let mut changes: Environment = quirks::QUIET.into_iter().collect();
+    changes = changes.then(&config.environment);
+    changes = quirks::SCRUBBED.into_iter().fold(changes, Environment::without);
     if !config.project_config {
-        changes.push(set(quirks::NO_PROJECT_CONFIG));
+        let (name, value) = quirks::NO_PROJECT_CONFIG;
+        changes = changes.with(name, value);
     }
-    changes.push((quirks::DATABASE.into(), Some(state.database().into())));
     let rules = permission_object(&own_places(config, state));
-    changes.push((quirks::PERMISSION.into(), Some(rules.into())));
-    changes.push((label::VARIABLE.into(), config.label.clone().map(OsString::from)));
+    changes = changes.with(quirks::DATABASE, state.database()).with(quirks::PERMISSION, rules);
     let shell = narrow_shell(config, state)?;
     if let (Some(shell), Some(program)) = (&shell, &config.narrow_shell) {
-        changes.push(("SHELL".into(), Some(shell.into())));
-        changes.push((shell::PROGRAM.into(), Some(program.into())));
+        changes = changes.with("SHELL", shell).with(shell::PROGRAM, program);
     }
-    changes.extend(settings(config, shell.as_deref())?);
-    Ok(changes)
+    Ok(match settings(config, shell.as_deref())? {
+        Some(settings) => changes.with(quirks::SETTINGS, settings),
+        None => changes,
+    })
 }
 
 /// The path at which our own shell is found, if agents are to have no other.
@@ -51,10 +57,7 @@ fn narrow_shell(config: &OpencodeConfig, state: &State) -> Result<Option<PathBuf
 }
 
 /// What we set in opencode's settings, beside what the user has set in the same way.
-fn settings(
-    config: &OpencodeConfig,
-    shell: Option<&Path>,
-) -> Result<Option<(OsString, Option<OsString>)>, AgentError> {
+fn settings(config: &OpencodeConfig, shell: Option<&Path>) -> Result<Option<String>, AgentError> {
     if config.tools.is_empty() && shell.is_none() {
         return Ok(None);
     }
@@ -77,7 +80,7 @@ fn settings(
     if let Some(shell) = shell {
         all.insert("shell".into(), json!(shell));
     }
-    Ok(Some((quirks::SETTINGS.into(), Some(Value::Object(all).to_string().into()))))
+    Ok(Some(Value::Object(all).to_string()))
 }
 
 /// The places outside of a worktree that opencode itself hands to its agent.

@@ -51,9 +51,7 @@
 
 pub mod config;
 pub mod guard;
-pub mod label;
 pub mod rules;
-pub mod shell;
 
 mod command;
 mod environment;
@@ -61,28 +59,22 @@ mod failure;
 mod fault;
 mod ids;
 mod limit;
-mod marker;
 mod permissions;
 mod probe;
-mod proc;
 mod quirks;
 mod random;
-mod recovery;
 mod run;
 mod runner;
 mod server;
 mod sessions;
 mod solo;
-mod spawn;
 mod state;
-mod tree;
 mod untrusted;
 mod wire;
 
-pub use config::{Engine, Environment, Limits, OpencodeConfig, ToolServer};
-pub use guard::{GuardError, GuardProgram};
+pub use config::{Engine, Limits, OpencodeConfig, ToolServer};
+pub use kugetsu_guard::{Ended, Environment, GuardError, GuardProgram, Leftover, label, shell};
 pub use permissions::{Permissions, Wrong, WrongPermission};
-pub use recovery::{Ended, Leftover};
 pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
 pub use sessions::OtherDatabase;

@@ -10,12 +10,12 @@ use kugetsu_core::agent::{
 };
 use kugetsu_core::error::Retry;
 use kugetsu_core::ids::AgentId;
+use kugetsu_guard::shell::READERS;
+use kugetsu_guard::{Ended, Leftover};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::{Engine, OpencodeConfig};
-use crate::recovery::{self, Ended, Leftover};
 use crate::server::{Lease, Model, Pool, PostOffice};
-use crate::shell::READERS;
 use crate::state::State;
 use crate::{fault, probe, run, solo};
 
@@ -100,7 +100,7 @@ impl OpencodeRunner {
     /// it. Nothing is started and nothing is changed.
     pub async fn leftovers(&self) -> Result<Vec<Leftover>, AgentError> {
         let Some(state) = self.there()? else { return Ok(Vec::new()) };
-        let left = tokio::task::spawn_blocking(move || recovery::leftovers(&state)).await;
+        let left = tokio::task::spawn_blocking(move || state.trees().leftovers()).await;
         left.map_err(std::io::Error::other)
             .flatten()
             .map_err(|error| fault::io("look for what an earlier process left behind", error))

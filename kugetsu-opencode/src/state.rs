@@ -1,30 +1,25 @@
 //! Where the runner keeps what: its own directory, private to the user.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use kugetsu_guard::files::{lock, private_file};
+use kugetsu_guard::{Trees, shell};
 
-use crate::random;
-
-/// The runner's own directory.
+/// The runner's own directory, in which its process trees are recorded, too.
 #[derive(Debug, Clone)]
-pub(crate) struct State(PathBuf);
+pub(crate) struct State(Trees);
 
 impl State {
     /// Makes the directory and all that has to be in it. Doing it twice is doing it once.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
-        let state = Self(std::path::absolute(root)?);
-        for directory in [state.0.clone(), state.trees(), state.tmp(), state.logs()] {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        }
+        // opencode compares directories by their real names, as this has them.
+        let state = Self(Trees::open(root)?);
+        DirBuilder::new().recursive(true).mode(0o700).create(state.logs())?;
         state.close()?;
-        // opencode compares directories by their real names.
-        Ok(Self(fs::canonicalize(&state.0)?))
+        Ok(state)
     }
 
     /// Takes the right to read the conversations from others, who could if the directory were moved.
@@ -46,63 +41,40 @@ impl State {
 
     /// The directory, if it is there. Nothing is made.
     pub(crate) fn there(root: &Path) -> io::Result<Option<Self>> {
-        match fs::canonicalize(root) {
-            Ok(real) => Ok(Some(Self(real))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(Trees::there(root)?.map(Self))
     }
 
     pub(crate) fn root(&self) -> &Path {
+        self.0.root()
+    }
+
+    /// The process trees of this runner.
+    pub(crate) fn trees(&self) -> &Trees {
         &self.0
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("opencode.db")
-    }
-
-    /// The records of process trees that live, or that have to be ended.
-    pub(crate) fn trees(&self) -> PathBuf {
-        self.0.join("trees")
+        self.root().join("opencode.db")
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {
-        self.0.join("tmp")
+        self.0.tmp()
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
-        self.0.join("logs")
+        self.root().join("logs")
     }
 
     /// Our own shell, which is this program under another name. Making it twice is making it once.
     pub(crate) fn shell(&self, program: &Path) -> io::Result<PathBuf> {
-        let directory = self.0.join("bin");
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        let link = directory.join(crate::shell::NAME);
-        if is_one_file(&link, program)? {
-            return Ok(link);
-        }
-        let name = format!("{}.{}", crate::shell::NAME, random::hex::<8>()?);
-        let unseen = directory.join(name);
-        // opencode takes another shell if this one is missing, so it has to outlive the program's
-        // own file. Not every file can be linked so.
-        if fs::hard_link(program, &unseen).is_err() {
-            std::os::unix::fs::symlink(program, &unseen)?;
-        }
-        fs::rename(unseen, &link)?;
-        Ok(link)
-    }
-
-    /// Held while left-over trees are ended.
-    pub(crate) fn recovery_lock(&self) -> PathBuf {
-        self.0.join("recovery.lock")
+        shell::install(&self.root().join("bin"), program)
     }
 
     /// Waits for the right to have this version of opencode open the database for the first time,
     /// since two that make or migrate it at once would trip over each other. `None` if that has
     /// been done already, so that nobody has to wait.
     pub(crate) async fn first_opening(&self, version: &str) -> io::Result<Option<FirstOpening>> {
-        let (note, lock_file) = (self.0.join("opened"), self.0.join("opening.lock"));
+        let (note, lock_file) = (self.root().join("opened"), self.root().join("opening.lock"));
         let (database, version) = (self.database(), version.to_owned());
         let was_opened = move || {
             let opened = fs::read_to_string(&note).is_ok_and(|by| by == version);
@@ -125,12 +97,6 @@ impl State {
     }
 }
 
-fn is_one_file(link: &Path, program: &Path) -> io::Result<bool> {
-    let program = fs::metadata(program)?;
-    let same = |link: fs::Metadata| (link.dev(), link.ino()) == (program.dev(), program.ino());
-    Ok(fs::metadata(link).is_ok_and(same))
-}
-
 /// The right to be the first; given up when dropped.
 #[derive(Debug)]
 pub(crate) struct FirstOpening {
@@ -148,47 +114,5 @@ impl FirstOpening {
             let _ = fs::rename(unseen, &self.note);
         }
         drop(self.lock);
-    }
-}
-
-/// Opens a file of ours for writing, making it private to the user.
-pub(crate) fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
-}
-
-/// The file, locked for us alone; `None` if somebody else has it. Free again when the last copy of
-/// the open file is closed, in whatever process.
-pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
-    let file = private_file(path)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether the file is there and nobody has it locked.
-pub(crate) fn is_free(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The file, locked for us alone, waiting for it. Blocks the thread.
-pub(crate) fn lock(path: &Path) -> io::Result<File> {
-    let file = private_file(path)?;
-    loop {
-        match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }

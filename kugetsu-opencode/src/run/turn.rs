@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentSession, Finish, Role, RunRequest};
+use kugetsu_guard::proc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::runner::OpencodeRunner;
 use crate::server::{HttpError, Lease, Model, PostBox, Prompt, TextPart};
 use crate::sessions::{self, during};
 use crate::wire::{ToldError, Translator};
-use crate::{fault, ids, proc};
+use crate::{fault, ids};
 
 /// A turn that has not begun by then will not.
 const NOT_BEGUN: Duration = Duration::from_secs(2);

@@ -1,11 +1,11 @@
 //! Starting a server, and watching over it until it is gone.
 
-use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use kugetsu_guard::{Plan, StartError, Started, Tree};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -17,10 +17,8 @@ use super::password::Password;
 use super::post::PostOffice;
 use super::{Http, Server, events};
 use crate::config::OpencodeConfig;
-use crate::marker::Marker;
 use crate::quirks;
 use crate::state::State;
-use crate::tree::{Plan, Tree};
 use crate::{environment, wire};
 
 /// Why there is no server.
@@ -29,7 +27,7 @@ pub(crate) enum BootError {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
-    Guard(#[from] crate::guard::GuardError),
+    Start(#[from] StartError),
     #[error("{0}")]
     Environment(#[from] kugetsu_core::AgentError),
     #[error("{0}")]
@@ -68,11 +66,10 @@ async fn boot_once(
 ) -> Result<Server, BootError> {
     let port = free_port()?;
     let password = Password::new()?;
-    let marker = Marker::new()?;
     let opening = state.first_opening(version).await?;
     let plan = plan(config, state, program, port, &password)?;
-    let mut log = Log::create(&state.logs(), marker.id())?;
-    let (mut tree, stdout, stderr) = Tree::start(state, marker, plan).await?;
+    let Started { mut tree, stdout, stderr, .. } = state.trees().start(plan).await?;
+    let mut log = Log::create(&state.logs(), tree.name())?;
     let (say, mut said) = mpsc::channel(64);
     read_lines(stdout, say.clone());
     // Only what the server says keeps the channel open, so that it ends with the server.
@@ -165,21 +162,13 @@ fn plan(
     port: u16,
     password: &Password,
 ) -> Result<Plan, BootError> {
-    let mut env = environment::changes(config, state)?;
-    env.push(("OPENCODE_SERVER_PASSWORD".into(), Some(password.reveal().into())));
-    let args = ["serve", "--hostname", "127.0.0.1", "--port"].map(OsString::from);
-    Ok(Plan {
-        what: "server",
-        label: config.label.clone(),
-        guard: config.guard.resolve()?,
-        program: program.to_owned(),
-        args: args.into_iter().chain([port.to_string().into()]).collect(),
-        env,
-        directory: state.root().to_owned(),
-        stdin: None,
-        grace: config.limits.grace,
-        inherits: Vec::new(),
-    })
+    let env =
+        environment::changes(config, state)?.with("OPENCODE_SERVER_PASSWORD", password.reveal());
+    let port = port.to_string();
+    let args = ["serve", "--hostname", "127.0.0.1", "--port", &port];
+    Ok(environment::plan("server", config, program, state.root())
+        .with_args(args)
+        .with_environment(env))
 }
 
 /// Waits for the line before which no request is ever answered. What was said instead is returned

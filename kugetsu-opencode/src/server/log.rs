@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::state;
+use kugetsu_guard::files;
 
 /// A log grows to this many bytes; what comes then is dropped, and that is said once.
 const MOST: u64 = 4 << 20;
@@ -22,7 +22,7 @@ impl Log {
     /// A new log in the directory, in which old ones are removed.
     pub(crate) fn create(directory: &Path, name: &str) -> io::Result<Self> {
         remove_old(directory);
-        let file = state::private_file(&directory.join(format!("{name}.log")))?;
+        let file = files::private_file(&directory.join(format!("{name}.log")))?;
         Ok(Self { file: Some(file), size: 0 })
     }
 

@@ -20,12 +20,11 @@ pub(crate) use post::{PostBox, PostOffice};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kugetsu_guard::proc::{self, Process};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use occupied::Occupied;
-
-use crate::proc::{self, Process};
 
 /// A living server. Dropping the last reference to it ends it and all that it has started.
 #[derive(Debug)]

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
+use kugetsu_guard::{Ended, StartError};
 use tokio::time::Instant;
 
 use super::Server;
 use super::boot::{BootError, boot};
 use crate::config::OpencodeConfig;
 use crate::fault;
-use crate::recovery::{self, Ended};
 use crate::state::State;
 
 /// How often it is looked whether a server is idle, in the time after which it is ended.
@@ -85,7 +85,7 @@ impl Pool {
             .get_or_try_init(|| async {
                 let ended = {
                     let state = state.clone();
-                    tokio::task::spawn_blocking(move || recovery::recover(&state)).await
+                    tokio::task::spawn_blocking(move || state.trees().recover()).await
                 };
                 let ended = ended
                     .map_err(std::io::Error::other)
@@ -158,7 +158,7 @@ async fn end_idle(pool: Weak<Pool>, server: Weak<Server>) {
 
 fn fault_of(error: BootError) -> AgentError {
     let retry = match &error {
-        BootError::Guard(_) => Retry::Never,
+        BootError::Start(StartError::Guard(_)) => Retry::Never,
         _ => Retry::Later,
     };
     fault::backend("start its server", retry, error)

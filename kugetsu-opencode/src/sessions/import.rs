@@ -6,12 +6,12 @@ use std::path::Path;
 
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
+use kugetsu_guard::files;
 
 use super::Copied;
 use crate::fault;
 use crate::random;
 use crate::runner::OpencodeRunner;
-use crate::state;
 
 /// Imports the copy, so that its directory is `directory`.
 pub(crate) async fn import(
@@ -22,7 +22,7 @@ pub(crate) async fn import(
     let state = runner.state().await?;
     let name = random::hex::<8>().map_err(|error| fault::io("make a name", error))?;
     let file = state.tmp().join(format!("import-{name}.json"));
-    let written = state::private_file(&file)
+    let written = files::private_file(&file)
         .and_then(|mut file| file.write_all(copy.to_json().to_string().as_bytes()));
     let imported = match written {
         Ok(()) => runner.command(["import".as_ref(), file.as_os_str()], directory).await,

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -12,16 +11,15 @@ use std::time::Duration;
 use kugetsu_core::agent::{AgentError, AgentEvent, AgentRun, AgentSession, Finish, RunRequest};
 use kugetsu_core::error::Failure;
 use kugetsu_core::slot::Slot;
+use kugetsu_guard::{Plan, Started, Tree};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use crate::marker::Marker;
 use crate::run::{Brake, Events, RunControl, Stopped, WAITING, brake};
 use crate::runner::OpencodeRunner;
 use crate::server::{Inbox, Letter, PostBox};
-use crate::tree::{Plan, Tree};
 use crate::wire::{self, News, Permission, ToldError, Translator};
 use crate::{environment, failure, fault, limit, quirks, run};
 
@@ -50,22 +48,17 @@ pub(crate) async fn start(
     if let Some(model) = &runner.config().model {
         args.extend(["--model".into(), model.into()]);
     }
-    let plan = Plan {
-        what: "run",
-        label: runner.config().label.clone(),
-        guard: runner.guard()?,
-        program: runner.program().await?,
-        args,
-        env: environment::changes(runner.config(), &state)?,
-        directory,
-        stdin: Some(message.into_bytes()),
-        grace: runner.config().limits.grace,
-        inherits: inherited(&slots)?,
-    };
-    let marker = Marker::new().map_err(|error| fault::io("make a marker", error))?;
-    let (tree, stdout, stderr) = Tree::start(&state, marker, plan)
+    runner.guard()?;
+    let plan = environment::plan("run", runner.config(), &runner.program().await?, &directory)
+        .with_args(args)
+        .with_environment(environment::changes(runner.config(), &state)?)
+        .with_input(message.into_bytes());
+    let plan = holding(plan, &slots).map_err(|error| fault::io("hand on its slots", error))?;
+    let Started { tree, stdout, stderr, .. } = state
+        .trees()
+        .start(plan)
         .await
-        .map_err(|error| fault::io("run `opencode run`", error))?;
+        .map_err(|error| fault::io("run `opencode run`", io::Error::other(error)))?;
 
     tokio::spawn(read_all(stdout, stderr, Arc::clone(&inbox), session.id.to_string()));
     let (tell, told) = mpsc::channel(WAITING);
@@ -264,13 +257,9 @@ impl Known {
     }
 }
 
-/// The slots' open files, as copies whose locks are the same.
-fn inherited(slots: &[Slot]) -> Result<Vec<Arc<File>>, AgentError> {
-    let files = slots.iter().filter_map(Slot::file);
-    files
-        .map(|file| Ok(Arc::new(File::from(file.try_clone_to_owned()?))))
-        .collect::<io::Result<_>>()
-        .map_err(|error| fault::io("hand on its slots", error))
+/// The plan of a tree that holds the slots, too.
+fn holding(plan: Plan, slots: &[Slot]) -> io::Result<Plan> {
+    slots.iter().filter_map(Slot::file).try_fold(plan, Plan::inheriting)
 }
 
 /// Both ends of what it says come when the whole tree is gone.

@@ -131,7 +131,7 @@ fn config(state: &Path, env: Vec<(OsString, OsString)>) -> OpencodeConfig {
     OpencodeConfig::new(state)
         .with_limits(limits)
         .with_program(opencode_program())
-        .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_kugetsu-guard")))
+        .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_opencode-test-guard")))
         .with_environment(env.into_iter().collect::<Environment>())
 }
 

@@ -4,7 +4,6 @@
 mod asking;
 mod care;
 mod fixture;
-mod guard;
 mod pm;
 mod probe;
 mod promises;

@@ -20,7 +20,7 @@ fn pretender(directory: &TempDir, script: &str) -> PathBuf {
 fn runner(directory: &TempDir, program: impl Into<PathBuf>) -> OpencodeRunner {
     let config = OpencodeConfig::new(directory.path().join("state"))
         .with_program(program)
-        .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_kugetsu-guard")));
+        .with_guard(GuardProgram::at(env!("CARGO_BIN_EXE_opencode-test-guard")));
     OpencodeRunner::new(config).unwrap()
 }
 

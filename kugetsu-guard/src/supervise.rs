@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, WaitOptions, WaitStatus};
 
-use super::header::Header;
+use crate::header::{END, END_NOW, Header};
 use crate::marker::Marker;
 use crate::proc;
 use crate::spawn;
@@ -28,10 +28,12 @@ enum Woken {
     TreeGone,
     /// The owner asks for the end, or is gone.
     OwnerWantsEnd,
+    /// The owner asks for the end without grace.
+    OwnerWantsEndNow,
 }
 
 /// Runs the guard to its end and returns the status to exit with.
-pub(super) fn run() -> i32 {
+pub(crate) fn run() -> i32 {
     // Away from the owner's terminal: a Ctrl-C there is for the owner alone.
     let _ = rustix::process::setsid();
     let mut stdin = io::stdin().lock();
@@ -61,12 +63,14 @@ fn guard(header: &Header, input: Option<Vec<u8>>) -> io::Result<i32> {
     thread::Builder::new().name("owner".into()).spawn(move || watch_owner(&tell))?;
 
     let mut status = None;
+    let mut grace = Duration::from_millis(header.grace_millis);
     match woken.recv() {
         Ok(Woken::ProgramEnded(ended)) => status = Some(ended),
         Ok(Woken::OwnerWantsEnd) | Err(_) => {}
+        Ok(Woken::OwnerWantsEndNow) => grace = Duration::ZERO,
         Ok(Woken::TreeGone) => return Ok(code(status)),
     }
-    end_tree(&woken, &mut status, Duration::from_millis(header.grace_millis));
+    end_tree(&woken, &mut status, grace);
     // Whatever left the tree in a way that is not known of still carries the marker.
     while let carriers @ [_, ..] = proc::carriers(&header.marker).as_slice() {
         for process in carriers {
@@ -90,7 +94,12 @@ fn start(header: &Header, input: Option<Vec<u8>>) -> io::Result<i32> {
     }
     let (name, value) = header.marker.variable();
     command.env(name, value);
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdin(match (header.stdin_pipe, &input) {
+        // The command keeps it open, and only until the program is started.
+        (Some(pipe), _) => spawn::inherited_pipe(pipe)?.into(),
+        (None, Some(_)) => Stdio::piped(),
+        (None, None) => Stdio::null(),
+    });
     spawn::die_with_this_thread(&mut command);
     let mut child = command.spawn()?;
     if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
@@ -123,7 +132,16 @@ fn watch_owner(tell: &Sender<Woken>) {
     loop {
         match stdin.read(&mut byte) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(1) if byte != [b'q'] => {}
+            Ok(1) => {
+                let told = match byte {
+                    [END] => tell.send(Woken::OwnerWantsEnd),
+                    [END_NOW] => tell.send(Woken::OwnerWantsEndNow),
+                    _ => Ok(()),
+                };
+                if told.is_err() {
+                    return;
+                }
+            }
             _ => break,
         }
     }
@@ -136,7 +154,7 @@ const POLL: Duration = Duration::from_millis(10);
 /// Ends every descendant: politely where somebody listens, then surely.
 fn end_tree(woken: &Receiver<Woken>, status: &mut Option<WaitStatus>, grace: Duration) {
     let me = rustix::process::getpid().as_raw_nonzero().get();
-    let kill_at = Instant::now() + grace;
+    let mut kill_at = Instant::now() + grace;
     for process in proc::descendants(me) {
         process.signal(Signal::TERM);
     }
@@ -151,6 +169,7 @@ fn end_tree(woken: &Receiver<Woken>, status: &mut Option<WaitStatus>, grace: Dur
         match woken.recv_timeout(POLL) {
             Ok(Woken::ProgramEnded(ended)) => *status = Some(ended),
             Ok(Woken::TreeGone) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Woken::OwnerWantsEndNow) => kill_at = Instant::now(),
             Ok(Woken::OwnerWantsEnd) | Err(RecvTimeoutError::Timeout) => {}
         }
     }

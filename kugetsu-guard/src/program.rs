@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::asked;
+
 /// Which program is started to be the guard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GuardProgram(Choice);
@@ -20,7 +22,7 @@ enum Choice {
 pub enum GuardError {
     /// Neither this program nor one beside it can be the guard.
     #[error(
-        "no program can guard the agent: call `kugetsu_opencode::guard::main_if_asked()` first in \
+        "no program can guard the agent: call `kugetsu_guard::main_if_asked()` first in \
          `main`, or put the program `kugetsu-guard` beside this one or on PATH"
     )]
     Missing,
@@ -35,24 +37,24 @@ pub enum GuardError {
 const NAME: &str = "kugetsu-guard";
 
 impl GuardProgram {
-    /// Finds it: this very program if it called [`main_if_asked`](super::main_if_asked), else
+    /// Finds it: this very program if it called [`main_if_asked`](crate::main_if_asked), else
     /// `kugetsu-guard` beside it, else `kugetsu-guard` on `PATH`.
     pub fn find() -> Self {
         Self(Choice::Find)
     }
 
-    /// A program that calls [`main_if_asked`](super::main_if_asked) or [`main`](super::main).
+    /// A program that calls [`main_if_asked`](crate::main_if_asked) or [`main`](crate::main).
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(Choice::At(path.into()))
     }
 
-    /// The path to start.
-    pub(crate) fn resolve(&self) -> Result<PathBuf, GuardError> {
+    /// The path to start. Whoever would start something with it can ask here whether it is there.
+    pub fn resolve(&self) -> Result<PathBuf, GuardError> {
         match &self.0 {
             Choice::At(path) if path.is_file() => Ok(path.clone()),
             Choice::At(path) => Err(GuardError::NotThere { path: path.clone() }),
             // The link names the running program even after the file was replaced by an upgrade.
-            Choice::Find if super::can_be_its_own() => Ok(PathBuf::from("/proc/self/exe")),
+            Choice::Find if asked::can_be_its_own() => Ok(PathBuf::from("/proc/self/exe")),
             Choice::Find => beside().or_else(on_path).ok_or(GuardError::Missing),
         }
     }
@@ -60,7 +62,7 @@ impl GuardProgram {
 
 impl GuardProgram {
     /// The path by which other processes can start it, too.
-    pub(crate) fn lasting(&self) -> Result<PathBuf, GuardError> {
+    pub fn lasting(&self) -> Result<PathBuf, GuardError> {
         let path = self.resolve()?;
         if path != Path::new("/proc/self/exe") {
             return Ok(path);

@@ -6,27 +6,56 @@
 //! line is one command of plain and quoted words, started directly. There are no redirections, no
 //! pipes, no variables, no substitutions and no patterns, so that there is nothing to forget.
 //!
-//! It is the [guard's](crate::guard) program under the name [`NAME`].
+//! It is the [guard's](crate) program under the name [`NAME`]: see [`install`].
 
 use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
+
+use crate::marker::Marker;
 
 /// The name under which the program is this shell.
 pub const NAME: &str = "kugetsu-narrow-shell";
 
 /// The variable that names the program which may have any arguments.
-pub(crate) const PROGRAM: &str = "KUGETSU_NARROW_PROGRAM";
+pub const PROGRAM: &str = "KUGETSU_NARROW_PROGRAM";
 
 /// Programs that only read, and only what they are told.
-pub(crate) const READERS: [&str; 6] = ["cat", "echo", "head", "ls", "tail", "wc"];
+pub const READERS: [&str; 6] = ["cat", "echo", "head", "ls", "tail", "wc"];
 
 /// The status of what is refused, as a shell has it for what it may not run.
 const REFUSED: i32 = 126;
 /// The status of what cannot be started.
 const NOT_FOUND: i32 = 127;
+
+/// Makes the shell in the directory, which is made if it is not there, and returns its path.
+/// `program` is the guard's: see [`GuardProgram::lasting`](crate::GuardProgram::lasting). Making it
+/// twice is making it once.
+pub fn install(directory: &Path, program: &Path) -> io::Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let link = directory.join(NAME);
+    if is_one_file(&link, program)? {
+        return Ok(link);
+    }
+    let unseen = directory.join(format!("{NAME}.{}", Marker::new()?));
+    // Agents take another shell if this one is missing, so it has to outlive the program's own
+    // file. Not every file can be linked so.
+    if fs::hard_link(program, &unseen).is_err() {
+        std::os::unix::fs::symlink(program, &unseen)?;
+    }
+    fs::rename(unseen, &link)?;
+    Ok(link)
+}
+
+fn is_one_file(link: &Path, program: &Path) -> io::Result<bool> {
+    let program = fs::metadata(program)?;
+    let same = |link: fs::Metadata| (link.dev(), link.ino()) == (program.dev(), program.ino());
+    Ok(fs::metadata(link).is_ok_and(same))
+}
 
 /// Whether a program of this name is asked to be the shell.
 pub(crate) fn is_asked(program: &OsStr) -> bool {

@@ -4,7 +4,7 @@
 //! tree's guard. A process that has thrown away its environment still descends from the guard, who
 //! adopts what its tree loses; only one whose guard was killed is known by nothing any more.
 
-use crate::guard::ARGUMENT;
+use crate::asked::ARGUMENT;
 use crate::proc;
 
 /// The environment variable in which the label stands.

@@ -5,10 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::files;
 use crate::marker::Marker;
 use crate::proc;
-use crate::state::{self, State};
 use crate::tree::Record;
+use crate::trees::Trees;
 
 /// A process that was left over and has been ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,26 +36,24 @@ pub struct Leftover {
     pub processes: Vec<(i32, String)>,
 }
 
-/// The trees whose owner is gone. Ends nothing and removes nothing; while somebody is at ending them
-/// there are none.
-pub(crate) fn leftovers(state: &State) -> io::Result<Vec<Leftover>> {
+pub(crate) fn leftovers(trees: &Trees) -> io::Result<Vec<Leftover>> {
     let mut left = Vec::new();
     // Whoever ends them must not take our look at a lock for an owner.
-    let lock = state.recovery_lock();
-    let held = if lock.exists() { Some(state::try_lock(&lock)?) } else { None };
+    let lock = trees.recovery_lock();
+    let held = if lock.exists() { Some(files::try_lock(&lock)?) } else { None };
     if matches!(held, Some(None)) {
         return Ok(left);
     }
-    let trees = match fs::read_dir(state.trees()) {
+    let records = match fs::read_dir(trees.records()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left),
-        trees => trees?,
+        records => records?,
     };
-    for entry in trees {
+    for entry in records {
         let record = entry?.path();
         let name = record.file_name().and_then(|name| name.to_str());
         let Some(marker) = name.and_then(|name| name.strip_suffix(".owner")) else { continue };
         let Ok(marker) = Marker::try_from(marker.to_owned()) else { continue };
-        if !state::is_free(&record)? {
+        if !files::is_free(&record)? {
             continue;
         }
         let processes = proc::carriers(&marker).into_iter().map(|p| (p.pid, p.name())).collect();
@@ -67,22 +66,18 @@ pub(crate) fn leftovers(state: &State) -> io::Result<Vec<Leftover>> {
 /// How long the pass waits for processes that were sent SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends every tree whose owner is gone, and returns what had to be ended.
-///
-/// Only processes that carry the tree's marker are signalled. Trees whose owner lives are left
-/// alone. Blocks the thread until all of it is gone.
-pub(crate) fn recover(state: &State) -> io::Result<Vec<Ended>> {
+pub(crate) fn recover(trees: &Trees) -> io::Result<Vec<Ended>> {
     // Whoever comes second must not start before the first one is done.
-    let _one_at_a_time = state::lock(&state.recovery_lock())?;
+    let _one_at_a_time = files::lock(&trees.recovery_lock())?;
     let mut ended = Vec::new();
-    for entry in fs::read_dir(state.trees())? {
+    for entry in fs::read_dir(trees.records())? {
         let name = entry?.file_name();
         let Some(marker) = name.to_str().and_then(|name| name.strip_suffix(".owner")) else {
             continue;
         };
         let Ok(marker) = Marker::try_from(marker.to_owned()) else { continue };
-        let record = Record::of(state, marker);
-        if let Some(_abandoned) = state::try_lock(&record.owner())? {
+        let record = Record::of(trees, marker);
+        if let Some(_abandoned) = files::try_lock(&record.owner())? {
             ended.extend(end(&record)?);
         }
     }
@@ -94,7 +89,7 @@ fn end(record: &Record) -> io::Result<Vec<Ended>> {
     let names: Vec<_> = proc::carriers(&record.marker).into_iter().map(|p| (p, p.name())).collect();
     let gone = proc::end_carriers(&record.marker, PATIENCE);
     // The lock is free once the guard and the program are, even if they cannot be looked at.
-    while state::try_lock(&record.lock())?.is_none() {
+    while files::try_lock(&record.lock())?.is_none() {
         if Instant::now() >= until {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,

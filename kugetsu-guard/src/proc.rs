@@ -17,10 +17,11 @@ use crate::marker::Marker;
 
 /// One process, told apart from any later one that has its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Process {
-    pub(crate) pid: i32,
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
     /// Clock ticks from boot to the start of the process.
-    pub(crate) start: u64,
+    pub start: u64,
 }
 
 /// What `/proc/<pid>/stat` says of a process.
@@ -33,12 +34,12 @@ struct Stat {
 
 impl Process {
     /// The living process with this pid, if there is one.
-    pub(crate) fn of(pid: i32) -> Option<Self> {
+    pub fn of(pid: i32) -> Option<Self> {
         stat(pid).filter(|stat| !stat.zombie).map(|stat| stat.process)
     }
 
     /// Whether the process is still there and not merely waiting to be reaped.
-    pub(crate) fn is_alive(self) -> bool {
+    pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 
@@ -65,12 +66,12 @@ impl Process {
     }
 
     /// The kernel's session that the process is in: who left its parent's is on its own.
-    pub(crate) fn session(self) -> Option<i32> {
+    pub fn session(self) -> Option<i32> {
         stat(self.pid).filter(|stat| stat.process == self).map(|stat| stat.session)
     }
 
     /// Whether the process works below the directory, or was started there.
-    pub(crate) fn works_in(self, directory: &Path) -> bool {
+    pub fn works_in(self, directory: &Path) -> bool {
         if fs::read_link(self.file("cwd")).is_ok_and(|cwd| cwd.starts_with(directory)) {
             return true;
         }
@@ -84,7 +85,7 @@ impl Process {
     }
 
     /// The program's name as the kernel keeps it, for people.
-    pub(crate) fn name(self) -> String {
+    pub fn name(self) -> String {
         fs::read_to_string(self.file("comm"))
             .map(|name| name.trim_end().to_owned())
             .unwrap_or_default()
@@ -96,7 +97,7 @@ impl Process {
 }
 
 /// Every living descendant of `root`, without `root` itself.
-pub(crate) fn descendants(root: i32) -> Vec<Process> {
+pub fn descendants(root: i32) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Stat>> = HashMap::new();
     for stat in pids().filter_map(stat) {
         children.entry(stat.parent).or_default().push(stat);
@@ -116,7 +117,7 @@ pub(crate) fn descendants(root: i32) -> Vec<Process> {
 
 /// The child of `parent` that was started first, which is its own program if it has adopted the
 /// others.
-pub(crate) fn first_child(parent: i32) -> Option<Process> {
+pub fn first_child(parent: i32) -> Option<Process> {
     pids()
         .filter_map(stat)
         .filter(|stat| stat.parent == parent && !stat.zombie)
@@ -136,7 +137,7 @@ pub(crate) fn carriers(marker: &Marker) -> Vec<Process> {
 
 /// Ends every process that `find` finds, politely first, until it finds none or the time is over.
 /// Returns whether none is left.
-pub(crate) fn end_all(find: impl Fn() -> Vec<Process>, grace: Duration, at_most: Duration) -> bool {
+pub fn end_all(find: impl Fn() -> Vec<Process>, grace: Duration, at_most: Duration) -> bool {
     let start = Instant::now();
     let mut told = Vec::new();
     loop {
@@ -157,14 +158,20 @@ pub(crate) fn end_all(find: impl Fn() -> Vec<Process>, grace: Duration, at_most:
     }
 }
 
+/// So often in a row nobody is to be found: for a moment while a program takes the place of another,
+/// its process has no environment at all.
+const LOOKS: u32 = 3;
+
 /// Ends every process that carries the marker, until none is left or the time is over. Returns
 /// those that it ended.
 pub(crate) fn end_carriers(marker: &Marker, at_most: Duration) -> Vec<Process> {
     let until = Instant::now() + at_most;
     let mut ended = Vec::new();
+    let mut looks = 0;
     loop {
         let left = carriers(marker);
-        if left.is_empty() || Instant::now() >= until {
+        looks = if left.is_empty() { looks + 1 } else { 0 };
+        if looks >= LOOKS || Instant::now() >= until {
             ended.retain(|process: &Process| !process.is_alive());
             return ended;
         }
@@ -179,7 +186,7 @@ pub(crate) fn end_carriers(marker: &Marker, at_most: Duration) -> Vec<Process> {
 }
 
 /// The resident memory of a process, in bytes.
-pub(crate) fn resident(process: Process) -> Option<u64> {
+pub fn resident(process: Process) -> Option<u64> {
     let status = fs::read_to_string(process.file("status")).ok()?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)

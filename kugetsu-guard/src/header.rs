@@ -1,5 +1,5 @@
 //! What the owner tells the guard on its standard input: a length, the header as JSON, and then
-//! the bytes that the program is to read.
+//! the bytes that the program is to read, if they are known.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -26,12 +26,20 @@ pub(crate) struct Header {
     pub(crate) directory: PathBuf,
     /// How many bytes follow for the program's standard input; without, it reads nothing.
     pub(crate) stdin: Option<u64>,
+    /// The descriptor of the pipe that the program reads instead, which the guard has inherited.
+    #[serde(default)]
+    pub(crate) stdin_pipe: Option<i32>,
     pub(crate) marker: Marker,
     /// A directory of this tree alone, removed at the end.
     pub(crate) private_tmp: Option<PathBuf>,
     /// How long processes that listen to SIGTERM have before SIGKILL.
     pub(crate) grace_millis: u64,
 }
+
+/// A word of the owner's after the header: end the tree, politely first.
+pub(crate) const END: u8 = b'q';
+/// A word of the owner's after the header: end the tree at once.
+pub(crate) const END_NOW: u8 = b'k';
 
 /// A header cannot be larger; a longer one is a program that talks of something else.
 const MOST: u32 = 4 << 20;

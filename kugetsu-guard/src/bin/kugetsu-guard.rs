@@ -3,5 +3,5 @@
 //! Nobody starts this by hand: it reads what to guard from the program that starts it.
 
 fn main() {
-    kugetsu_opencode::guard::main()
+    kugetsu_guard::main()
 }

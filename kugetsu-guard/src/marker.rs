@@ -1,9 +1,9 @@
 //! The mark in the environment by which a process tree of ours is found again.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-
-use crate::random;
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _};
 
 /// The environment variable that every process of a tree carries.
 pub(crate) const VARIABLE: &str = "KUGETSU_SERVER";
@@ -23,8 +23,13 @@ pub(crate) struct InvalidMarker(String);
 
 impl Marker {
     /// A marker that no other tree has.
-    pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self::of(random::hex::<16>()?))
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut bytes = [0; 16];
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(Self::of(bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })))
     }
 
     /// The marker's own text; it is safe as a file name.

@@ -1,0 +1,5 @@
+//! The guard of this crate's tests, which cannot be their own.
+
+fn main() {
+    kugetsu_guard::main()
+}

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kugetsu_guard::{Environment, GuardProgram};
+
 /// How a plugin is started, and how long it is waited for.
 ///
 /// It inherits the environment of this process, which may be changed here. Its variables are not
@@ -15,16 +17,19 @@ pub struct PluginConfig {
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) directory: PathBuf,
-    pub(crate) variables: Vec<(OsString, Option<OsString>)>,
+    pub(crate) environment: Environment,
+    pub(crate) guard: GuardProgram,
     pub(crate) limit: Duration,
     pub(crate) starts: usize,
     pub(crate) within: Duration,
 }
 
 impl PluginConfig {
-    /// The plugin of this name, which is the program of that path, or of that name on `PATH`. It
-    /// keeps what it keeps in `directory`, an absolute path, which is made when it is first needed
-    /// and is for it alone.
+    /// The plugin of this name, which is the program of that path, or of that name on `PATH`.
+    ///
+    /// `directory`, an absolute path, is made when it is first needed, and is for this plugin alone:
+    /// in `own/` it keeps what it keeps, and beside that stands which of its processes live. Several
+    /// processes of ours may use it at once.
     pub fn new(
         name: impl Into<String>,
         program: impl Into<OsString>,
@@ -35,7 +40,8 @@ impl PluginConfig {
             program: program.into(),
             arguments: Vec::new(),
             directory: directory.into(),
-            variables: Vec::new(),
+            environment: Environment::new(),
+            guard: GuardProgram::find(),
             limit: Duration::from_mins(5),
             starts: 5,
             within: Duration::from_mins(1),
@@ -53,13 +59,19 @@ impl PluginConfig {
 
     /// Sets a variable of its environment.
     pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.variables.push((name.into(), Some(value.into())));
+        self.environment = self.environment.with(name, value);
         self
     }
 
     /// Keeps a variable of ours from it.
     pub fn without_variable(mut self, name: impl Into<OsString>) -> Self {
-        self.variables.push((name.into(), None));
+        self.environment = self.environment.without(name);
+        self
+    }
+
+    /// Has it guarded by another program than the one that is found: see [`kugetsu_guard`].
+    pub fn with_guard(mut self, guard: GuardProgram) -> Self {
+        self.guard = guard;
         self
     }
 
@@ -76,6 +88,11 @@ impl PluginConfig {
         self
     }
 
+    /// Where the plugin keeps what it keeps.
+    pub(crate) fn own_directory(&self) -> PathBuf {
+        self.directory.join("own")
+    }
+
     /// The path of the program, or why it cannot be found.
     pub fn found(&self) -> Result<PathBuf, String> {
         let path = Path::new(&self.program);
@@ -83,11 +100,7 @@ impl PluginConfig {
             let found = path.is_file().then(|| path.to_owned());
             return found.ok_or_else(|| format!("there is no file {}", path.display()));
         }
-        let value = |name: &str| {
-            let own = self.variables.iter().rev().find(|(own, _)| own == name);
-            own.map_or_else(|| std::env::var_os(name), |(_, value)| value.clone())
-        };
-        let directories = value("PATH").unwrap_or_default();
+        let directories = self.environment.value_of("PATH").unwrap_or_default();
         let mut all = std::env::split_paths(&directories).map(|directory| directory.join(path));
         all.find(|path| path.is_file())
             .ok_or_else(|| format!("there is no program {} on PATH", OsStr::display(&self.program)))

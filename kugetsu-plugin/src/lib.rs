@@ -11,6 +11,10 @@
 //! use kugetsu_plugin::{Plugin, PluginConfig, PluginWorktrees};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! // Nothing that a plugin starts outlives this process: the guard, which is this very program
+//! // started a second time, sees to that. Call it before anything else.
+//! kugetsu_guard::main_if_asked();
+//!
 //! let config = PluginConfig::new("mine", "/usr/local/bin/my-worktrees", "/home/me/.mine");
 //! let worktrees = PluginWorktrees::new(Plugin::new(config));
 //! let issue = "github.com/acme/widgets#42".parse()?;
@@ -23,6 +27,8 @@
 //! * Whatever the program does is an error value at the worst: that it crashes, ends, hangs, writes
 //!   rubbish, too long a line, or an answer to what was not asked. The error names the plugin, says
 //!   whether trying again could help, and carries the end of the program's standard error.
+//! * Nothing of the program, and nothing that it has started, outlives the [`Plugin`], however this
+//!   process ends.
 //! * The program is started by the first request, and again by the next one after it has ended, a
 //!   bounded number of times in a while.
 //! * Requests may be made at once, and are then on their way at once.

@@ -139,7 +139,7 @@ impl Plugin {
     pub async fn shut_down(&self) {
         let running = self.0.state.lock().await.running.take();
         let Some(Running { connection, .. }) = running else { return };
-        if connection.over().is_none() {
+        if connection.is_open() {
             let leave = connection.call(ShutDown::NAME, &Nothing {}, TO_TAKE_LEAVE);
             // One that cannot say goodbye ends when its standard input does.
             let _ = timeout(TO_TAKE_LEAVE, leave).await;
@@ -215,10 +215,12 @@ impl Plugin {
     async fn running(&self) -> Result<Running, PluginError> {
         let mut state = self.0.state.lock().await;
         if let Some(running) = &state.running {
-            match running.connection.over() {
-                None => return Ok(running.clone()),
-                Some(over) => state.last = Some(over),
+            if running.connection.is_open() {
+                return Ok(running.clone());
             }
+            // One that is just ending shares the directory with the next, and says why first.
+            running.connection.close().await;
+            state.last = running.connection.over();
         }
         state.running = None;
         self.may_start(&mut state)?;
@@ -256,9 +258,10 @@ impl Plugin {
         let config = &self.0.config;
         let plugin = || config.name.clone();
         let connection = Arc::new(Connection::open(config).await?);
-        let directory = config.directory.to_str().ok_or_else(|| PluginError::NotStarted {
+        let own = config.own_directory();
+        let directory = own.to_str().ok_or_else(|| PluginError::NotStarted {
             plugin: plugin(),
-            why: format!("its directory {} is not UTF-8", config.directory.display()),
+            why: format!("its directory {} is not UTF-8", own.display()),
             retry: Retry::Never,
         })?;
         let params = InitializeParams {

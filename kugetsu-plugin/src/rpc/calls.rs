@@ -34,6 +34,8 @@ struct State {
     waiting: BTreeMap<u64, oneshot::Sender<Answer>>,
     /// Requests whose answers nobody waits for.
     given_up: BTreeSet<u64>,
+    /// Whether the process is being ended.
+    ending: bool,
     over: Option<PluginError>,
 }
 
@@ -92,6 +94,16 @@ impl Calls {
         for (tell, error) in waiting {
             let _ = tell.send(Err(Trouble::Over(error)));
         }
+    }
+
+    /// The process is being ended, so that nobody should ask it anything.
+    pub(super) fn begin_to_end(&self) {
+        self.state().ending = true;
+    }
+
+    /// Whether the process is being ended, or is over.
+    pub(super) fn is_ending(&self) -> bool {
+        self.state().ending
     }
 
     /// Why it is over, if it is.

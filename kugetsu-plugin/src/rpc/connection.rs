@@ -78,7 +78,12 @@ impl Connection {
         Ok(Self { calls, outgoing, places, stop, serving: Mutex::new(Some(serving)) })
     }
 
-    /// Why it cannot be asked any more, if it cannot.
+    /// Whether it can be asked.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.calls.is_ending()
+    }
+
+    /// Why it is over, if it is.
     pub(crate) fn over(&self) -> Option<PluginError> {
         self.calls.over()
     }
@@ -196,6 +201,7 @@ impl Serving {
             why = self.read(streams.output) => why,
             why = stopped.recv() => why.unwrap_or(Why::Over),
         };
+        self.calls.begin_to_end();
         // Its standard input is closed, which is the end to a program that reads.
         writing.shutdown().await;
         let patience = match why {

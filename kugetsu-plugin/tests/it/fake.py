@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+import time
 
 deed = sys.argv[1]
 waiting = []
@@ -69,6 +71,13 @@ def worktrees(id):
         sys.exit(3)
     elif deed == "crashes once" and open("starts").read() == "x":
         os._exit(1)
+    elif deed == "has children":
+        # One that has left its session, and ignores whatever can be ignored.
+        script = "trap '' TERM HUP INT; echo $$ >child.new; mv child.new child; while :; do sleep 1000; done"
+        subprocess.Popen(["setsid", "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not os.path.exists("child"):
+            time.sleep(0.01)
+        answer(id, {"worktrees": []})
     elif deed == "is killed":
         os.kill(os.getpid(), 9)
     elif deed == "closes its output":

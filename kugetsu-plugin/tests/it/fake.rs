@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kugetsu_core::{Worktree, WorktreeError, WorktreeProvider as _};
+use kugetsu_guard::GuardProgram;
 use kugetsu_plugin::{Plugin, PluginConfig, PluginError, PluginTracker, PluginWorktrees};
 use tempfile::TempDir;
 
 /// The fake plugin and its directory.
 pub(crate) struct Fake {
-    home: TempDir,
+    pub(crate) home: TempDir,
     pub(crate) worktrees: PluginWorktrees,
     pub(crate) tracker: PluginTracker,
 }
@@ -22,10 +23,16 @@ pub(crate) fn fake(deed: &str) -> Fake {
 pub(crate) fn fake_with(deed: &str, set: impl FnOnce(PluginConfig) -> PluginConfig) -> Fake {
     let home = TempDir::new().unwrap();
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fake.py");
-    let config = PluginConfig::new("fake", "python3", home.path().join("own"));
-    let plugin = Plugin::new(set(config.with_arguments([program, deed])));
+    let config = PluginConfig::new("fake", "python3", home.path());
+    let config = config.with_arguments([program, deed]).with_guard(guard());
+    let plugin = Plugin::new(set(config));
     let worktrees = PluginWorktrees::new(plugin.clone());
     Fake { home, worktrees, tracker: PluginTracker::new(plugin) }
+}
+
+/// A test cannot be its own guard.
+pub(crate) fn guard() -> GuardProgram {
+    GuardProgram::at(env!("CARGO_BIN_EXE_plugin-test-guard"))
 }
 
 impl Fake {

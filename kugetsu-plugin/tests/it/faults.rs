@@ -6,7 +6,7 @@ use kugetsu_core::{Retry, WorktreeProvider as _};
 use kugetsu_plugin::{Plugin, PluginConfig, PluginError, PluginWorktrees};
 use tempfile::TempDir;
 
-use crate::fake::{below, fake, fake_with, gone, until};
+use crate::fake::{below, fake, fake_with, gone, guard, until};
 
 #[tokio::test]
 async fn whatever_a_plugin_writes_is_told_and_ends_it() {
@@ -103,8 +103,8 @@ async fn who_speaks_another_version_or_is_something_else_is_told_so() {
 async fn a_program_that_is_no_plugin_is_told_as_such() {
     let home = TempDir::new().unwrap();
     let list = async |program: &str, words: &[&str]| {
-        let config = PluginConfig::new("it", program, home.path().join("own"));
-        let plugin = Plugin::new(config.with_arguments(words));
+        let config = PluginConfig::new("it", program, home.path());
+        let plugin = Plugin::new(config.with_arguments(words).with_guard(guard()));
         below(PluginWorktrees::new(plugin).list().await.unwrap_err())
     };
     let error = list("no-such-program-at-all", &[]).await;
@@ -142,6 +142,7 @@ async fn who_is_silent_is_ended_after_its_time() {
     // One that does not even say who it is.
     let home = TempDir::new().unwrap();
     let config = PluginConfig::new("it", "sleep", home.path()).with_arguments(["1000"]);
+    let config = config.with_guard(guard());
     let plugin = Plugin::new(config.with_limit(Duration::from_millis(300)));
     let error = plugin.info().await.unwrap_err();
     assert_eq!(error.to_string(), "the plugin it did not answer `initialize` within 0.3 s");

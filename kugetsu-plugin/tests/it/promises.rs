@@ -33,6 +33,7 @@ impl WorktreeFixture for Sample {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/plugins/worktrees.py");
         let config = PluginConfig::new("sample", "python3", self.path("plugin"))
             .with_arguments([program])
+            .with_guard(crate::fake::guard())
             .with_variable("GIT_CONFIG_GLOBAL", "/dev/null")
             .with_variable("GIT_CONFIG_NOSYSTEM", "1");
         let (sources, nowhere) = (Arc::clone(&self.sources), self.path("nowhere"));

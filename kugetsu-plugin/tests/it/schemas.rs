@@ -49,13 +49,18 @@ fn golden(begin: &str) -> Vec<(String, Value)> {
 
 #[test]
 fn what_was_ever_written_is_as_its_schema_says() {
-    let (events, notices) = (golden("event-"), golden("notice-"));
+    let (events, notices) = (golden("event-"), golden("notice"));
     assert!(events.len() > 15 && !notices.is_empty(), "{} {}", events.len(), notices.len());
     let (event, agent, notice) = (schema("event"), schema("agent-event"), schema("notice"));
     let mut agents = 0;
     for (name, value) in &events {
         let is_foreign = name.contains("unknown") || name.contains("newer");
-        assert_eq!(faults(&event, value).is_empty(), !is_foreign, "{name}: {:?}", faults(&event, value));
+        assert_eq!(
+            faults(&event, value).is_empty(),
+            !is_foreign,
+            "{name}: {:?}",
+            faults(&event, value)
+        );
         if value["what"]["type"] == "agent" && !is_foreign {
             agents += 1;
             assert_eq!(faults(&agent, &value["what"]["data"]), [""; 0], "{name}");
@@ -85,7 +90,10 @@ fn what_is_otherwise_is_not_as_its_schema_says() {
         assert_ne!(faults(&event, &bad), [""; 0], "{path}");
     }
     let agent = schema("agent-event");
-    assert_eq!(faults(&agent, &json!({ "type": "message", "data": { "text": "x", "more": 1 } })), [""; 0]);
+    assert_eq!(
+        faults(&agent, &json!({ "type": "message", "data": { "text": "x", "more": 1 } })),
+        [""; 0]
+    );
     for bad in [
         json!({ "type": "message", "data": { "txt": "x" } }),
         json!({ "type": "message" }),
@@ -94,7 +102,7 @@ fn what_is_otherwise_is_not_as_its_schema_says() {
     ] {
         assert_ne!(faults(&agent, &bad), [""; 0], "{bad}");
     }
-    let (_, good) = golden("notice-").remove(0);
+    let (_, good) = golden("notice").remove(0);
     let mut bad = good.clone();
     bad["kind"] = json!("task_lost");
     assert_ne!(faults(&notice, &bad), [""; 0]);

@@ -72,11 +72,26 @@ async fn a_plugin_that_is_not_needed_any_more_is_told_and_gone() {
 }
 
 #[tokio::test]
+async fn whatever_a_plugin_has_started_ends_with_it() {
+    // Once it is asked to end, and once nobody says a word.
+    for politely in [true, false] {
+        let fake = fake("has children");
+        fake.list().await.unwrap();
+        let child = fake.noted("child").trim().to_owned();
+        if politely {
+            fake.plugin().shut_down().await;
+        }
+        drop(fake);
+        gone(&child).await;
+    }
+}
+
+#[tokio::test]
 async fn a_plugin_that_is_dropped_ends() {
     let fake = fake("is well");
     fake.list().await.unwrap();
     let pid = fake.noted("pid");
-    let crate::fake::Fake { worktrees, tracker, .. } = fake;
+    let crate::fake::Fake { worktrees, tracker, home: _home } = fake;
     drop(tracker);
     assert_eq!(worktrees.list().await.unwrap().len(), 2);
     drop(worktrees);

@@ -15,7 +15,8 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec
         assert_eq!(schema, true, "{at}");
         return;
     };
-    let fault = |faults: &mut Vec<String>, what: String| faults.push(format!("{at}: {what}: {value}"));
+    let fault =
+        |faults: &mut Vec<String>, what: String| faults.push(format!("{at}: {what}: {value}"));
     for (word, wanted) in words {
         match word.as_str() {
             "$schema" | "$id" | "$defs" | "title" | "description" | "default" | "format"

@@ -3,9 +3,9 @@
 #[cfg(feature = "testkit")]
 use std::ffi::OsString;
 
+use clap::Args;
 #[cfg(feature = "testkit")]
 use clap::{Subcommand, ValueEnum};
-use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Schema {

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backend::Schema;
 #[cfg(feature = "testkit")]
-pub(crate) use backend::{Backend, BackendKind, CheckBackend};
+pub(crate) use backend::{Backend, BackendKind};
 pub(crate) use care::{
     AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store, StoreKind,
 };
@@ -174,7 +174,7 @@ pub(crate) enum Command {
     Import(Import),
     /// What programs read and write, as JSON Schemas
     Schema(Schema),
-    /// Programs that are backends
+    /// Hold a program to what a backend promises
     #[cfg(feature = "testkit")]
     #[command(subcommand)]
     Backend(Backend),

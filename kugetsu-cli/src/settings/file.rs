@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Origin, Setting, Settings, sinks, table, unknown};
+use super::{Origin, Setting, Settings, plugins, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -24,6 +24,10 @@ pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliE
         let line = line_of(&text, offset);
         if name == "notify" {
             settings.sinks = sinks::read(value, &at)?;
+            continue;
+        }
+        if name == "plugin" {
+            settings.plugins = plugins::read(value, &at)?;
             continue;
         }
         let Some(setting) = table::by_key(&name).or_else(|| table::by_variable(&name)) else {
@@ -98,7 +102,7 @@ pub(crate) fn commented() -> String {
             setting.doc, setting.variable, setting.key
         );
     }
-    text + sinks::EXAMPLE
+    text + sinks::EXAMPLE + plugins::EXAMPLE
 }
 
 /// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if

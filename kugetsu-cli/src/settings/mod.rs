@@ -1,6 +1,7 @@
 //! Settings: one table says what there is, and everything else is read from it.
 
 mod file;
+mod plugins;
 mod sinks;
 mod table;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use file::{commented, flat_line, with_setting};
+pub(crate) use plugins::{PREFIX as PLUGIN, PluginTable};
 pub(crate) use sinks::{INBOX, Sink, Target, Text};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
@@ -58,6 +60,8 @@ pub(crate) struct Settings {
     values: Vec<Value>,
     /// Where notices are brought, besides the inbox.
     sinks: Vec<Sink>,
+    /// Backends that are programs.
+    plugins: Vec<PluginTable>,
     /// The git servers.
     servers: Servers,
     /// The user's home, for `~`.
@@ -74,7 +78,7 @@ impl Settings {
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
         let servers = Servers::read(&paths.servers())?;
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        let mut settings = Self::of_servers(servers, home);
         settings.default_to_server(&paths.servers());
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
@@ -102,7 +106,7 @@ impl Settings {
             mistakes.push(mistake);
             Servers::seeded()
         });
-        let mut settings = Self { values: defaults(), sinks: Vec::new(), servers, home };
+        let mut settings = Self::of_servers(servers, home);
         settings.default_to_server(&paths.servers());
         mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
         mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
@@ -117,12 +121,20 @@ impl Settings {
         (settings, mistakes)
     }
 
+    fn of_servers(servers: Servers, home: Option<PathBuf>) -> Self {
+        Self { values: defaults(), sinks: Vec::new(), plugins: Vec::new(), servers, home }
+    }
+
     pub(crate) fn values(&self) -> &[Value] {
         &self.values
     }
 
     pub(crate) fn sinks(&self) -> &[Sink] {
         &self.sinks
+    }
+
+    pub(crate) fn plugins(&self) -> &[PluginTable] {
+        &self.plugins
     }
 
     /// The variables that hold secrets of sinks, which are kept from agents.

@@ -277,7 +277,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A text that is not empty and holds nothing that acts on a terminal.
-fn text(at: &str, value: &DeValue<'_>) -> Result<String, CliError> {
+pub(super) fn text(at: &str, value: &DeValue<'_>) -> Result<String, CliError> {
     let wrong = |why: &str| CliError::config(format!("{at}: {why}"));
     match value.as_str().map(str::trim) {
         None => Err(wrong("it has to be a text")),

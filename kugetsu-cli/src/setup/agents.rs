@@ -133,6 +133,7 @@ impl Setup {
         for opencode in self.opencodes() {
             opencode.shut_down().await;
         }
+        self.close_plugins().await;
     }
 
     fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {

@@ -1,12 +1,13 @@
 //! Putting the backends together, each when it is first needed.
 
 mod agents;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kugetsu_core::{
     AgentRunner, IssueRef, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
@@ -14,6 +15,7 @@ use kugetsu_core::{
 };
 use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::OpencodeRunner;
+use kugetsu_plugin::Plugin;
 use kugetsu_queue::{
     Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
     SqliteStore, SystemChance, SystemClock, WatchedStore,
@@ -31,7 +33,7 @@ use crate::place::{Place, Stores};
 use crate::repositories;
 use crate::runner::Registry;
 use crate::screen::Screen;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::surroundings::Surroundings;
 use crate::tasks;
 
@@ -46,6 +48,7 @@ pub(crate) struct Setup {
     stores: OnceCell<Stores>,
     slots: OnceLock<Arc<FileSlots>>,
     worktrees: OnceLock<Arc<dyn WorktreeProvider>>,
+    plugins: Mutex<BTreeMap<String, Plugin>>,
     agent: OnceLock<Arc<dyn AgentRunner>>,
     opencode: OnceLock<OpencodeRunner>,
     /// The PM's own, so that whatever it starts is known by its label.
@@ -71,6 +74,7 @@ impl Setup {
             stores: OnceCell::new(),
             slots: OnceLock::new(),
             worktrees: OnceLock::new(),
+            plugins: Mutex::default(),
             agent: OnceLock::new(),
             opencode: OnceLock::new(),
             pm_opencode: OnceLock::new(),
@@ -256,10 +260,13 @@ impl Setup {
         let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
             (Some(make), _) => make(place)?,
             (None, "git") => Arc::new(repositories::worktrees(self, &place.paths)?),
-            _ => {
-                let own = self.registry.worktrees.keys();
-                return Err(no_backend("worktrees", name, &["git"], own));
-            }
+            (None, name) => match name.strip_prefix(settings::PLUGIN) {
+                Some(plugin) => self.plugin_worktrees(plugin)?,
+                None => {
+                    let own = self.registry.worktrees.keys();
+                    return Err(no_backend("worktrees", name, &["git", "plugin:<name>"], own));
+                }
+            },
         };
         Ok(Arc::clone(self.worktrees.get_or_init(|| made)))
     }

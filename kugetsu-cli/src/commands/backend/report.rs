@@ -74,6 +74,8 @@ impl Report {
                         screen.say(format!("             {line}"))?;
                     }
                 }
+                // A reason that holds for several is told once.
+                Kept::NotChecked(_) if self.all.last().is_some_and(|(_, last)| *last == kept) => {}
                 Kept::NotChecked(why) => screen.say(format!("             {why}"))?,
             }
         }
@@ -89,7 +91,8 @@ impl Report {
         let broken = count(|kept| matches!(kept, Kept::No(_)));
         let unchecked = count(|kept| matches!(kept, Kept::NotChecked(_)));
         if screen.json {
-            let told: Vec<_> = self.all.iter().map(|(promise, kept)| json_of(promise, kept)).collect();
+            let told: Vec<_> =
+                self.all.iter().map(|(promise, kept)| json_of(promise, kept)).collect();
             screen.answer(&json!({
                 "who": self.who, "what": self.what, "promises": told,
                 "kept": kept, "not_kept": broken, "not_checked": unchecked,
@@ -99,9 +102,12 @@ impl Report {
                 (0, 0) => "No promise could be checked".to_owned(),
                 (1, 0) => "The promise is kept".to_owned(),
                 (kept, 0) => format!("All {kept} promises are kept"),
+                (0, 1) => "The promise is not kept".to_owned(),
+                (kept, 1) => format!("1 of {} promises is not kept", kept + 1),
                 (kept, broken) => format!("{broken} of {} promises are not kept", kept + broken),
             };
             let rest = match unchecked {
+                _ if kept + broken == 0 => String::new(),
                 0 => String::new(),
                 1 => "; 1 could not be checked".to_owned(),
                 count => format!("; {count} could not be checked"),

@@ -19,7 +19,7 @@ use crate::protocol::{
 use crate::rpc::{CallError, Connection};
 
 /// How long a plugin has to say who it is, and to take its leave.
-const TO_BEGIN: Duration = Duration::from_secs(60);
+const TO_BEGIN: Duration = Duration::from_mins(1);
 const TO_TAKE_LEAVE: Duration = Duration::from_secs(5);
 
 /// A program that speaks `kugetsu.plugin/1`. Clones share it.
@@ -59,32 +59,39 @@ pub struct PluginInfo {
     pub name: String,
     /// Its version, for people; empty if it told none.
     pub version: String,
-    /// Whether it makes worktrees.
-    pub worktrees: bool,
-    /// Whether it finds what dead processes have left of worktrees.
-    pub recovers: bool,
-    /// Whether it is a tracker.
-    pub tracker: bool,
-    /// Whether it knows pull requests.
-    pub forge: bool,
+    kinds: Kinds,
 }
 
 impl PluginInfo {
     fn of(name: &str, version: &str, kinds: Kinds) -> Self {
         // What people see has no control characters, and an end.
         let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(80).collect();
-        Self {
-            name: plain(name),
-            version: plain(version),
-            worktrees: kinds.worktrees.is_some(),
-            recovers: kinds.worktrees.is_some_and(|can| can.recover),
-            tracker: kinds.tracker.is_some(),
-            forge: kinds.tracker.is_some_and(|can| can.forge),
-        }
+        Self { name: plain(name), version: plain(version), kinds }
+    }
+
+    /// Whether it makes worktrees.
+    pub fn makes_worktrees(&self) -> bool {
+        self.kinds.worktrees.is_some()
+    }
+
+    /// Whether it finds what dead processes have left of worktrees.
+    pub fn recovers(&self) -> bool {
+        self.kinds.worktrees.is_some_and(|can| can.recover)
+    }
+
+    /// Whether it is a tracker.
+    pub fn is_tracker(&self) -> bool {
+        self.kinds.tracker.is_some()
+    }
+
+    /// Whether it knows pull requests.
+    pub fn is_forge(&self) -> bool {
+        self.kinds.tracker.is_some_and(|can| can.forge)
     }
 
     fn kinds(&self) -> String {
-        let all = [("a worktree provider", self.worktrees), ("a tracker", self.tracker)];
+        let all =
+            [("a worktree provider", self.makes_worktrees()), ("a tracker", self.is_tracker())];
         let said: Vec<_> = all.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         if said.is_empty() { "nothing that is known here".into() } else { said.join(" and ") }
     }
@@ -170,28 +177,8 @@ impl Plugin {
     pub(crate) async fn ask<M: Method>(&self, params: &M::Params) -> Result<M::Answer, Failed> {
         let running = self.running().await.map_err(Failed::Plugin)?;
         let result = running.connection.call(M::NAME, params, self.0.config.limit).await;
-        let result = result.map_err(|error| self.failed(error))?;
+        let result = result.map_err(failed)?;
         self.understood::<M>(result).map_err(Failed::Plugin)
-    }
-
-    fn failed(&self, error: CallError) -> Failed {
-        match error {
-            CallError::Plugin(error) => Failed::Plugin(error),
-            CallError::Refused(error) => {
-                let message: String =
-                    error.message.chars().filter(|c| !c.is_control()).take(2000).collect();
-                let message = if message.trim().is_empty() {
-                    format!("it gave no reason (error {})", error.code)
-                } else {
-                    message
-                };
-                Failed::Refused(Refused {
-                    message,
-                    data: ErrorData::of(&error.data),
-                    unsupported: error.code == METHOD_NOT_FOUND,
-                })
-            }
-        }
     }
 
     fn understood<M: Method>(&self, result: Value) -> Result<M::Answer, PluginError> {
@@ -273,7 +260,7 @@ impl Plugin {
         let limit = config.limit.min(TO_BEGIN);
         let begun = async {
             let result = connection.call(Initialize::NAME, &params, limit).await;
-            let result = result.map_err(|error| match self.failed(error) {
+            let result = result.map_err(|error| match failed(error) {
                 Failed::Plugin(error) => error,
                 Failed::Refused(refused) => PluginError::Garbled {
                     plugin: plugin(),
@@ -297,6 +284,21 @@ impl Plugin {
             }
         }
     }
+}
+
+fn failed(error: CallError) -> Failed {
+    let error = match error {
+        CallError::Plugin(error) => return Failed::Plugin(error),
+        CallError::Refused(error) => error,
+    };
+    let message: String = error.message.chars().filter(|c| !c.is_control()).take(2000).collect();
+    let message = if message.trim().is_empty() {
+        format!("it gave no reason (error {})", error.code)
+    } else {
+        message
+    };
+    let unsupported = error.code == METHOD_NOT_FOUND;
+    Failed::Refused(Refused { message, data: ErrorData::of(&error.data), unsupported })
 }
 
 /// What somebody speaks who does not speak our version.

@@ -56,6 +56,7 @@ impl Schema {
 }
 
 /// Who writes it.
+#[derive(Clone, Copy)]
 enum Whose {
     Ours,
     Theirs,

@@ -46,7 +46,7 @@ impl PluginTracker {
         about: &About<'_>,
     ) -> Result<M::Answer, ForgeError> {
         let asked = async {
-            let info = self.plugin.as_kind("tracker", |info| info.tracker).await?;
+            let info = self.plugin.as_kind("tracker", PluginInfo::is_tracker).await?;
             if !(needs.1)(&info) {
                 return Ok(None);
             }
@@ -58,12 +58,12 @@ impl PluginTracker {
                 who: self.plugin.who(),
                 operation: needs.0.to_owned(),
             }),
-            Err(Failed::Refused(refused)) => Err(self.refused(refused, about)),
+            Err(Failed::Refused(refused)) => Err(self.refused(&refused, about)),
             Err(Failed::Plugin(error)) => Err(self.fault(error, about)),
         }
     }
 
-    fn refused(&self, refused: Refused, about: &About<'_>) -> ForgeError {
+    fn refused(&self, refused: &Refused, about: &About<'_>) -> ForgeError {
         let why = refused.message.clone();
         match refused.kind() {
             "missing" => ForgeError::NotFound { what: about.thing() },
@@ -116,8 +116,8 @@ impl PluginTracker {
     }
 }
 
-const TRACKS: (&str, fn(&PluginInfo) -> bool) = ("read issues", |info| info.tracker);
-const PULLS: (&str, fn(&PluginInfo) -> bool) = ("open pull requests", |info| info.forge);
+const TRACKS: (&str, fn(&PluginInfo) -> bool) = ("read issues", PluginInfo::is_tracker);
+const PULLS: (&str, fn(&PluginInfo) -> bool) = ("open pull requests", PluginInfo::is_forge);
 
 #[async_trait]
 impl IssueTracker for PluginTracker {

@@ -65,17 +65,17 @@ impl PluginWorktrees {
     }
 
     async fn is_provider(&self) -> Result<PluginInfo, Failed> {
-        self.plugin.as_kind("worktree provider", |info| info.worktrees).await
+        self.plugin.as_kind("worktree provider", PluginInfo::makes_worktrees).await
     }
 
     fn error(&self, failed: Failed, about: &About<'_>) -> WorktreeError {
         match failed {
-            Failed::Refused(refused) => self.refused(refused, about),
+            Failed::Refused(refused) => self.refused(&refused, about),
             Failed::Plugin(error) => self.fault(error, about.operation()),
         }
     }
 
-    fn refused(&self, refused: Refused, about: &About<'_>) -> WorktreeError {
+    fn refused(&self, refused: &Refused, about: &About<'_>) -> WorktreeError {
         let path = refused.data.path.as_deref().and_then(|text| path(text).ok());
         let why = refused.message.clone();
         match (refused.kind(), path, about) {
@@ -111,7 +111,7 @@ impl PluginWorktrees {
     /// The worktree as the plugin tells it.
     fn worktree<M: Method>(
         &self,
-        told: WorktreeDto,
+        told: &WorktreeDto,
         about: &About<'_>,
     ) -> Result<Worktree, WorktreeError> {
         let read = || {
@@ -128,7 +128,7 @@ impl PluginWorktrees {
     }
 
     fn status(&self, told: StatusDto, about: &About<'_>) -> Result<WorktreeStatus, WorktreeError> {
-        let worktree = self.worktree::<Inspect>(told.worktree, about)?.with_created(false);
+        let worktree = self.worktree::<Inspect>(&told.worktree, about)?.with_created(false);
         let plain = |text: Option<String>, what| text.map(|text| line(&text, what)).transpose();
         let texts = plain(told.head, "head").and_then(|head| Ok((head, plain(told.base, "base")?)));
         let (head, base) = texts.map_err(|why| {
@@ -153,7 +153,7 @@ impl WorktreeProvider for PluginWorktrees {
             PrepareParams { issue: IssueDto::of(&spec.issue), source, base: spec.base.clone() };
         let about = About::Prepare(spec);
         let answer = self.ask::<Prepare>(&params, &about).await?;
-        self.worktree::<Prepare>(answer.worktree, &about)
+        self.worktree::<Prepare>(&answer.worktree, &about)
     }
 
     async fn inspect(&self, issue: &IssueRef) -> Result<Option<WorktreeStatus>, WorktreeError> {
@@ -176,7 +176,7 @@ impl WorktreeProvider for PluginWorktrees {
     async fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {
         let about = About::List;
         let answer = self.ask::<List>(&Nothing {}, &about).await?;
-        let told = answer.worktrees.into_iter();
+        let told = answer.worktrees.iter();
         let read = |told| Ok(self.worktree::<List>(told, &about)?.with_created(false));
         let mut worktrees = told.map(read).collect::<Result<Vec<_>, _>>()?;
         worktrees.sort_by(|one, other| one.issue.cmp(&other.issue));
@@ -186,7 +186,7 @@ impl WorktreeProvider for PluginWorktrees {
     async fn recover(&self) -> Result<Vec<String>, WorktreeError> {
         let about = About::Recover;
         let info = self.is_provider().await.map_err(|failed| self.error(failed, &about))?;
-        if !info.recovers {
+        if !info.recovers() {
             return Ok(Vec::new());
         }
         let removed = self.ask::<Recover>(&Nothing {}, &about).await?.removed;

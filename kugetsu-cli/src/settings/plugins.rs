@@ -69,7 +69,7 @@ fn plugin(
         let at = format!("{}: plugin.{name}.{key}", at(value.span().start));
         match (&*key, value.into_inner()) {
             ("command", DeValue::Array(values)) => {
-                for value in values.iter() {
+                for value in &values {
                     words.push(text(&at, value.get_ref())?);
                 }
             }

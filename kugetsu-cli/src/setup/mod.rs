@@ -257,16 +257,16 @@ impl Setup {
         }
         let place = self.place()?;
         let name = place.setting("worktrees").unwrap_or("git");
-        let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
-            (Some(make), _) => make(place)?,
-            (None, "git") => Arc::new(repositories::worktrees(self, &place.paths)?),
-            (None, name) => match name.strip_prefix(settings::PLUGIN) {
-                Some(plugin) => self.plugin_worktrees(plugin)?,
-                None => {
-                    let own = self.registry.worktrees.keys();
-                    return Err(no_backend("worktrees", name, &["git", "plugin:<name>"], own));
-                }
-            },
+        let own = self.registry.worktrees.get(name);
+        let made: Arc<dyn WorktreeProvider> = match (own, name, name.strip_prefix(settings::PLUGIN))
+        {
+            (Some(make), ..) => make(place)?,
+            (None, "git", _) => Arc::new(repositories::worktrees(self, &place.paths)?),
+            (None, _, Some(plugin)) => self.plugin_worktrees(plugin)?,
+            _ => {
+                let own = self.registry.worktrees.keys();
+                return Err(no_backend("worktrees", name, &["git", "plugin:<name>"], own));
+            }
         };
         Ok(Arc::clone(self.worktrees.get_or_init(|| made)))
     }

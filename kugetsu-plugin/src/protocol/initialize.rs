@@ -54,7 +54,7 @@ pub(crate) struct About {
 }
 
 /// What a plugin is: a field for each kind of backend, with what it can beyond the least.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Kinds {
     /// It makes worktrees.
@@ -64,7 +64,7 @@ pub(crate) struct Kinds {
 }
 
 /// What a worktree provider can.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct WorktreesKind {
     /// Has the method `worktrees/recover`.
@@ -72,7 +72,7 @@ pub(crate) struct WorktreesKind {
 }
 
 /// What a tracker can.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct TrackerKind {
     /// Has the methods `forge/pull_request` and `forge/propose`.

@@ -100,7 +100,7 @@ impl Connection {
             return Err(self.lost());
         };
         let Asked { id, ahead, mut answer } = self.calls.ask().map_err(CallError::Plugin)?;
-        let waiting = Waiting { connection: self, id };
+        let _waiting = Waiting { connection: self, id };
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         let after = limit.saturating_mul(ahead.saturating_add(1));
         let told = async {
@@ -108,14 +108,12 @@ impl Connection {
             let _ = self.outgoing.send(line(&message)).await;
             (&mut answer).await
         };
-        let answered = match timeout(after, told).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                let _ = self.stop.try_send(Why::Late { method, after });
-                answer.await
-            }
+        let answered = if let Ok(answered) = timeout(after, told).await {
+            answered
+        } else {
+            let _ = self.stop.try_send(Why::Late { method, after });
+            answer.await
         };
-        std::mem::forget(waiting);
         match answered {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Trouble::Refused(error))) => Err(CallError::Refused(error)),
@@ -152,7 +150,7 @@ impl Drop for Connection {
     }
 }
 
-/// Somebody who waits for an answer.
+/// Somebody who waits for an answer, and says so when the waiting ends without one.
 struct Waiting<'a> {
     connection: &'a Connection,
     id: u64,

@@ -83,5 +83,5 @@ pub(crate) async fn until(holds: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), look).await.expect("it never came so far");
+    tokio::time::timeout(Duration::from_mins(1), look).await.expect("it never came so far");
 }

@@ -158,7 +158,7 @@ async fn who_has_ended_is_started_again_and_not_too_often() {
     assert_eq!(fake.list().await.unwrap().len(), 2);
     assert_eq!(fake.noted("starts"), "xx");
 
-    let fake = fake_with("crashes", |config| config.with_starts(3, Duration::from_secs(3600)));
+    let fake = fake_with("crashes", |config| config.with_starts(3, Duration::from_hours(1)));
     for _ in 0..3 {
         assert!(matches!(fake.list().await, Err(PluginError::Ended { .. })));
     }
@@ -184,7 +184,7 @@ async fn what_is_known_nowhere_is_ignored_by_both() {
         let fake = fake(deed);
         let info = fake.plugin().info().await.unwrap();
         assert_eq!((info.name.as_str(), info.version.as_str()), ("fake", "1.2"));
-        assert!(info.worktrees && info.recovers && info.tracker && info.forge);
+        assert!(info.makes_worktrees() && info.recovers() && info.is_tracker() && info.is_forge());
         let listed = fake.list().await.unwrap();
         let issues: Vec<String> = listed.iter().map(|one| one.issue.to_string()).collect();
         assert_eq!(issues, ["a.b/c/d#1", "a.b/c/d#2"], "in order");

@@ -47,10 +47,10 @@ async fn plugin(
         if info.version.is_empty() { String::new() } else { format!(" {}", info.version) };
     let who = format!("{}{version}", escape::line(&info.name));
     let is = match kind {
-        Some(BackendKind::Tracker) => info.tracker.then_some(BackendKind::Tracker),
-        Some(_) => info.worktrees.then_some(BackendKind::Worktrees),
-        None if info.worktrees => Some(BackendKind::Worktrees),
-        None => info.tracker.then_some(BackendKind::Tracker),
+        Some(BackendKind::Tracker) => info.is_tracker().then_some(BackendKind::Tracker),
+        Some(_) => info.makes_worktrees().then_some(BackendKind::Worktrees),
+        None if info.makes_worktrees() => Some(BackendKind::Worktrees),
+        None => info.is_tracker().then_some(BackendKind::Tracker),
     };
     match is {
         Some(BackendKind::Worktrees) => worktrees::check(candidate, &who, chosen, setup).await,
@@ -122,22 +122,18 @@ impl Candidate {
         let plugin = Plugin::new(self.config(&home.path().join("plugin"), setup));
         let info = plugin.info().await;
         plugin.shut_down().await;
-        info.map_err(no_plugin)
+        info.map_err(|error| no_plugin(&error))
     }
 }
 
-fn no_plugin(error: PluginError) -> CliError {
-    let hint = match error {
-        PluginError::NotStarted { .. } => None,
-        _ => Some(
-            "docs/plugins.md describes what a plugin answers first; a notifier and an agent are \
-                   plain commands, of which `--kind` says what they are",
-        ),
-    };
+fn no_plugin(error: &PluginError) -> CliError {
     let told = CliError::new(Kind::Missing, error.to_string());
-    match hint {
-        Some(hint) => told.hint(hint),
-        None => told,
+    match error {
+        PluginError::NotStarted { .. } => told,
+        _ => told.hint(
+            "docs/plugins.md describes what a plugin answers first; a notifier and an agent are plain \
+             commands, of which `--kind` says what they are",
+        ),
     }
 }
 

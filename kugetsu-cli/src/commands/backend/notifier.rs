@@ -47,11 +47,10 @@ pub(super) async fn check(
             None => {
                 let home = fresh()?;
                 let file = home.path().join("notices");
-                let named = |word: &OsString| match word == FILE {
-                    true => file.clone().into_os_string(),
-                    false => word.clone(),
+                let filled = |word: &OsString| {
+                    if word == FILE { file.clone().into_os_string() } else { word.clone() }
                 };
-                let arguments: Vec<OsString> = candidate.arguments.iter().map(named).collect();
+                let arguments: Vec<OsString> = candidate.arguments.iter().map(filled).collect();
                 let command = CommandNotifier::new("checked", OsStr::new(program));
                 let place = Place { command: command.with_arguments(arguments), file };
                 Kept::of(promise.check(&place as &dyn NotifierFixture).await)

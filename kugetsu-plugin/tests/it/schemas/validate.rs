@@ -19,8 +19,6 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec
         |faults: &mut Vec<String>, what: String| faults.push(format!("{at}: {what}: {value}"));
     for (word, wanted) in words {
         match word.as_str() {
-            "$schema" | "$id" | "$defs" | "title" | "description" | "default" | "format"
-            | "methods" => {}
             "$ref" => {
                 let name = wanted.as_str().unwrap().strip_prefix('#').unwrap();
                 let target = root.pointer(name).unwrap_or_else(|| panic!("there is no {name}"));
@@ -37,7 +35,6 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec
             "enum" if !wanted.as_array().unwrap().contains(value) => {
                 fault(faults, format!("it is none of {wanted}"));
             }
-            "const" | "enum" => {}
             "minimum" => {
                 if value.as_f64().is_some_and(|value| value < wanted.as_f64().unwrap()) {
                     fault(faults, format!("it is less than {wanted}"));
@@ -78,6 +75,8 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec
                     fault(faults, format!("it is {count} of the alternatives"));
                 }
             }
+            "$schema" | "$id" | "$defs" | "title" | "description" | "default" | "format"
+            | "methods" | "const" | "enum" => {}
             other => panic!("{at}: this checker does not know {other:?}"),
         }
     }

@@ -218,8 +218,12 @@ impl From<QueueError> for CliError {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Store(store) => store.into(),
-            busy @ QueueError::Busy { .. } => Self::new(Kind::InUse, busy.to_string())
-                .hint("wait for it to end, or stop it with `kugetsu stop <issue>`"),
+            // Nobody works on them: whoever asks for this holds the slot that that would need.
+            busy @ QueueError::Busy { .. } => Self::new(Kind::InUse, busy.to_string()).hint(
+                "`kugetsu queue list` shows them; the daemon carries them out, first come, first \
+                 served (`kugetsu queue enqueue` is to come after them), and `kugetsu queue cancel` \
+                 takes one back",
+            ),
             taken @ QueueError::KeyTaken { task } => {
                 Self::new(Kind::of(taken.retry()), taken.to_string()).hint(format!(
                     "`kugetsu queue show {task}` shows it; another request needs another key"

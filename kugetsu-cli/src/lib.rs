@@ -20,7 +20,14 @@
 //!
 //! This crate is the only one that knows of a terminal, a home directory, a settings file and exit
 //! codes; see [`exit`] for those.
+//!
+//! # Features
+//!
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `demo` | the command `kugetsu demo`, with the scripted model that it runs against | yes |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod exit;
@@ -51,3 +58,8 @@ mod tasks;
 pub use place::{Place, Stores};
 pub use runner::CliRunner;
 pub use surroundings::{Surroundings, Terminals};
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

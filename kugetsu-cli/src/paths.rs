@@ -58,6 +58,11 @@ impl Paths {
         self.root.join("journal.jsonl")
     }
 
+    /// The journal's second name.
+    pub(crate) fn spare_journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl.spare")
+    }
+
     pub(crate) fn worktrees(&self) -> PathBuf {
         self.root.join("worktrees")
     }
@@ -156,13 +161,21 @@ impl Paths {
         } else {
             holds_any(&self.worktrees()) || holds_any(&self.logs())
         };
-        made_here || self.state("opencode").join("opencode.db").exists()
+        made_here || self.state("opencode").join("opencode.db").exists() || self.has_view()
+    }
+
+    /// Whether the store in readable files has shown something here.
+    fn has_view(&self) -> bool {
+        let mut begin = [0; 80];
+        let index = File::open(self.root.join("index.json"));
+        let length = index.and_then(|mut index| index.read(&mut begin)).unwrap_or(0);
+        String::from_utf8_lossy(&begin[..length]).contains(r#""view_of": "journal.jsonl""#)
     }
 
     /// Whether a bash version of kugetsu was at work here.
     fn is_of_bash_version(&self) -> bool {
         let has = |name: &str| self.root.join(name).exists();
-        (has("index.json") || has("sessions")) && !has("journal.jsonl")
+        (has("index.json") || has("sessions")) && !has("journal.jsonl") && !self.has_view()
     }
 
     /// Makes the directories, open to their owner only.
@@ -189,10 +202,13 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
     }
 }
 
-/// Waits until nobody else changes the file. It is held while the lock is open.
+/// Waits until nobody else changes the file. It is held while the lock is open, which is followed
+/// nowhere if it is a link.
 pub(crate) fn lock_beside(path: &Path) -> io::Result<File> {
-    let lock = path.with_extension("lock");
-    let lock = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(lock)?;
+    let follow_no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let mut how = OpenOptions::new();
+    how.create(true).read(true).append(true).mode(0o600).custom_flags(follow_no_link);
+    let lock = how.open(path.with_extension("lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
     Ok(lock)
 }

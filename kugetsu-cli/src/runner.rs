@@ -1,5 +1,6 @@
 //! The command as a library: what a custom program adds its own backends to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -9,13 +10,18 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum as _};
 use kugetsu_core::{AgentError, AgentRunner, StoreError, WorktreeError, WorktreeProvider};
+use kugetsu_queue::Mask;
+use kugetsu_queue::mask::MASKED;
 
 use crate::args::{Cli, Color};
 use crate::commands;
+use crate::env_files;
 use crate::errors::{CliError, Kind};
 use crate::exit;
+use crate::paths::Paths;
 use crate::place::{Place, Stores};
 use crate::screen::{Screen, escape};
+use crate::settings;
 use crate::setup::Setup;
 use crate::surroundings::Surroundings;
 
@@ -147,6 +153,8 @@ struct Line {
     color: Color,
     /// Whether something in it would act on a terminal: then it is not painted.
     acts: bool,
+    /// What was typed where a secret may stand.
+    values: Vec<String>,
 }
 
 impl Line {
@@ -159,20 +167,41 @@ impl Line {
             json: words.iter().any(|word| word == "--json"),
             color: color.unwrap_or_default(),
             acts: words.iter().any(|word| escape::text(word) != **word),
+            values: values(&words),
         }
     }
+
+    /// The text without what was typed as a value.
+    fn masked(&self, text: &str) -> String {
+        // One that is too short to be looked for stands in quotes.
+        let quoted = |text: String, value: &String| text.replace(&format!("'{value}'"), MASKED);
+        let text = self.values.iter().fold(text.to_owned(), quoted);
+        Mask::new(&self.values).text(&text).into_owned()
+    }
+}
+
+/// What stands behind `env set NAME`.
+fn values(words: &[Cow<'_, str>]) -> Vec<String> {
+    let set = words.windows(2).position(|two| two[0] == "env" && two[1] == "set");
+    let behind = set.and_then(|at| words.get(at + 3..)).unwrap_or_default();
+    behind.iter().map(|word| word.to_string()).filter(|word| !word.is_empty()).collect()
 }
 
 /// Help and the version are answers; all else that clap has to say is a mistake in the command line.
 fn refuse(around: &mut Surroundings, error: &clap::Error, line: &Line) -> u8 {
-    let Line { json, color, acts } = *line;
+    let Line { json, color, acts, .. } = *line;
+    let acts = acts || !line.values.is_empty();
     let screen = Screen::new(around, json, color);
+    let paths = Paths::find(around).ok();
+    let named = paths.as_ref().map(settings::variables_told).unwrap_or_default();
+    let named = named.iter().map(String::as_str);
+    screen.hide(env_files::mask_of_what_is_there(paths.as_ref(), &around.variables, named));
     let is_answer = !error.use_stderr();
     let on_terminal = if is_answer { screen.terminals.output } else { screen.terminals.error };
     let text = if on_terminal && screen.may_paint() && !acts {
         error.render().ansi().to_string()
     } else {
-        escape::text(&error.render().to_string())
+        escape::text(&line.masked(&error.render().to_string()))
     };
     let text = text.trim_end();
     if is_answer {

@@ -42,6 +42,11 @@ pub trait AgentRunner: fmt::Debug + Send + Sync + 'static {
     fn sessions(&self) -> Option<&dyn AgentSessions> {
         None
     }
+
+    /// Ends what the runner keeps alive between two runs, such as a server, and whatever still runs;
+    /// returns when nothing of it is left. A later run starts anew. A runner that keeps nothing alive
+    /// has nothing to do.
+    async fn shut_down(&self) {}
 }
 
 /// Agent sessions outside of a run.
@@ -284,6 +289,7 @@ impl RunRequest {
 pub type AgentEvents = Pin<Box<dyn Stream<Item = Result<AgentEvent, AgentError>> + Send>>;
 
 /// One turn of an agent. Dropping it stops the agent.
+#[non_exhaustive]
 pub struct AgentRun {
     /// What the agent does, in order, ending with [`AgentEvent::Finished`] or an error.
     pub events: AgentEvents,
@@ -323,6 +329,8 @@ pub trait AgentControl: fmt::Debug + Send + Sync + 'static {
 }
 
 /// How to stop an agent.
+///
+/// Exhaustive: a runner that did not know a third way could not stop its agent at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// It may end what it is writing; its session can be continued.

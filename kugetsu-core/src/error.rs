@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Whether a failed attempt is worth repeating.
 ///
 /// Serialised as `{"retry":"never"}`, `{"retry":"later"}` or `{"retry":"after","millis":1500}`.
+///
+/// Exhaustive: whoever repeats something has to have an answer to each, and the format has no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "retry", rename_all = "snake_case")]

@@ -86,6 +86,8 @@ pub struct Issue {
     pub author: Author,
     /// Whether it is open.
     pub open: bool,
+    /// Its labels, as they are written.
+    pub labels: Vec<String>,
     /// What was said about it.
     pub comments: Vec<Comment>,
 }
@@ -100,6 +102,7 @@ impl Issue {
             text: String::new(),
             author,
             open: true,
+            labels: Vec::new(),
             comments: Vec::new(),
         }
     }

@@ -9,8 +9,11 @@ use uuid::Uuid;
 use crate::time::{Chance, Timestamp};
 
 /// A name that was not well formed.
+///
+/// Made by whatever reads a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is no {what}: {why}")]
+#[non_exhaustive]
 pub struct InvalidName {
     /// What was to be named.
     pub what: &'static str,
@@ -186,6 +189,8 @@ pub(crate) fn visible(text: &str) -> Result<(), &'static str> {
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
+        ///
+        /// Exhaustive: it is its number.
         #[derive(
             Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]

@@ -47,8 +47,11 @@ pub struct RepoRef {
 }
 
 /// Why a text is no reference to an issue or a repository.
+///
+/// Made by whatever reads a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no issue reference: {why}")]
+#[non_exhaustive]
 pub struct InvalidIssueRef {
     /// The text, cut to 80 characters and without what an address has in front of an `@`.
     pub text: String,

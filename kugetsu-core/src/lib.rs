@@ -30,6 +30,7 @@
 //! * **… a queue trait?** Leases, fencing and retries are written once, in [`TaskQueue`]. A backend
 //!   only has to commit a task and its events together, so its author cannot get them wrong.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod agent;
@@ -65,7 +66,7 @@ pub use ids::{
 };
 pub use issue::{InvalidIssueRef, IssueRef, RepoRef};
 pub use memo::MemoStore;
-pub use memory::MemoryStore;
+pub use memory::{MemorySlots, MemoryStore};
 pub use notice::{Notice, NoticeKind, Notifier, NotifyError, Severity};
 pub use queue::{QueueError, Queued, TaskQueue};
 pub use session::{Session, SessionError, SessionKind, SessionQuery, SessionState, SessionStore};
@@ -79,3 +80,8 @@ pub use time::{Chance, Clock, Due, Moment, Tick, Timestamp};
 pub use worktree::{
     Unsaved, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
 };
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

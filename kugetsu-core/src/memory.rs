@@ -1,4 +1,6 @@
-//! Stores in memory: for tests, and for programs that need nothing to be durable.
+//! Stores and slots in memory: for tests, and for programs that need nothing to be durable.
+
+mod slots;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,8 @@ use crate::session::{Session, SessionError, SessionQuery, SessionStore};
 use crate::store::{EventLog, Expected, StoreError, TaskQuery, TaskStore};
 use crate::task::Task;
 use crate::time::{Due, Moment};
+
+pub use slots::MemorySlots;
 
 /// Tasks, events, sessions and memos in memory. Clones share them; all is gone with the last one.
 #[derive(Debug, Clone, Default)]

@@ -18,6 +18,8 @@ use crate::time::{Chance, Clock};
 const CLAIM_BATCH: u32 = 16;
 
 /// What came of asking for a task.
+///
+/// Exhaustive: a task is new or it was there, and whoever asks says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Queued {
     /// It is in the queue now.

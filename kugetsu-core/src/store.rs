@@ -13,6 +13,8 @@ use crate::task::{Status, Task};
 use crate::time::{Due, Moment};
 
 /// What a write expects to find.
+///
+/// Exhaustive: a store that did not know a third precondition would write without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// Nothing: the record is new.

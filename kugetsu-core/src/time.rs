@@ -39,6 +39,8 @@ impl Timestamp {
 
 /// A reading of the monotonic clock: which boot of the machine, and how long it has been up
 /// (suspended time included: `CLOCK_BOOTTIME` on Linux). Leases and delays are decided by it.
+///
+/// Exhaustive: a clock writes it down as it reads it, and stores keep exactly this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tick {
     /// The boot's id. Ticks of different boots cannot be compared.
@@ -61,6 +63,8 @@ impl Tick {
 }
 
 /// One reading of both clocks.
+///
+/// Exhaustive: there are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// For people.
@@ -70,6 +74,8 @@ pub struct Moment {
 }
 
 /// When something may happen: at a tick of one boot or, after a reboot, at a wall-clock time.
+///
+/// Exhaustive: stores sort by it, and have to know all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
     /// Reached when the same boot's clock has come to this tick.

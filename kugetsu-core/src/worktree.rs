@@ -139,6 +139,8 @@ impl WorktreeStatus {
 }
 
 /// What becomes of work that exists nowhere else.
+///
+/// Exhaustive: nothing is kept by half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsaved {
     /// It is kept, and the removal refused.
@@ -177,6 +179,15 @@ pub enum WorktreeError {
         /// Which repository.
         repository: String,
         /// What git said, and how to mend it.
+        why: String,
+    },
+    /// The server that has the repository cannot be reached, or serves nobody for now. That has
+    /// nothing to do with the task: its attempt is an [interruption](crate::Cause::Interruption).
+    #[error("the repository {repository} cannot be reached: {why}")]
+    Unreachable {
+        /// Which repository.
+        repository: String,
+        /// What git said.
         why: String,
     },
     /// There is no such branch to start from.
@@ -226,6 +237,7 @@ impl WorktreeError {
             | Self::NoBaseBranch { .. }
             | Self::InTheWay { .. }
             | Self::Unsupported { .. } => Retry::Never,
+            Self::Unreachable { .. } => Retry::Later,
             Self::Backend { retry, .. } => *retry,
         }
     }

@@ -45,3 +45,8 @@ pub use client::ForgeClient;
 pub use http::BadServer;
 pub use kind::ForgeKind;
 pub use token::Token;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -69,14 +69,14 @@ pub(crate) fn refused(repository: &str, operation: &str, said: &str) -> Worktree
     let lower = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let unsupported = says(&["mismatched algorithms", "unsupported object format"]);
-    let passing = says(&[
+    let unreachable = says(&[
         "could not resolve",
+        "temporary failure in name resolution",
         "couldn't connect",
         "failed to connect",
         "connection refused",
         "connection reset",
-        "connection timed out",
-        "operation timed out",
+        "connection closed by",
         "timed out",
         "network is unreachable",
         "no route to host",
@@ -84,10 +84,10 @@ pub(crate) fn refused(repository: &str, operation: &str, said: &str) -> Worktree
         "unexpected disconnect",
         "error: 429",
         "error: 5",
-        "no space left",
         "transfer closed",
         "operation too slow",
     ]);
+    let passing = unreachable || says(&["no space left"]);
     let credentials = says(&[
         "authentication failed",
         "could not read username",
@@ -127,6 +127,9 @@ pub(crate) fn refused(repository: &str, operation: &str, said: &str) -> Worktree
         format!("{said}; trust it with `git config --global --add safe.directory <path>`")
     } else if missing && !passing {
         format!("{said}; check its name, and that your credentials may read it")
+    } else if unreachable {
+        let why = format!("could not {operation}: {said}");
+        return WorktreeError::Unreachable { repository: repository.to_owned(), why };
     } else {
         return backend(operation, Retry::Later, said.to_owned());
     };

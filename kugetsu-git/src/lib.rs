@@ -74,3 +74,8 @@ pub use finding::{Fault, Finding, Mended, Remedy, Weight};
 pub use provider::GitWorktrees;
 pub use source::{HttpsSources, InvalidSource, RepositoryMap, Source, Sources};
 pub use take_over::{TakenOver, remote_of};
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -30,3 +30,8 @@ pub use routed::{Route, Routed};
 pub use secret::Secret;
 pub use telegram::{Asked, Bot, ChatId, Command, TelegramNotifier, Update};
 pub use webhook::{BadSecret, SigningKey, WebhookNotifier};
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -78,3 +78,8 @@ pub use permissions::{Permissions, Wrong, WrongPermission};
 pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
 pub use sessions::OtherDatabase;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -243,4 +243,8 @@ impl AgentRunner for OpencodeRunner {
     fn sessions(&self) -> Option<&dyn AgentSessions> {
         Some(self)
     }
+
+    async fn shut_down(&self) {
+        Self::shut_down(self).await;
+    }
 }

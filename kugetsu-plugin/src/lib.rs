@@ -36,6 +36,7 @@
 //!   than an `Unsupported`.
 #![warn(missing_docs, unreachable_pub)]
 
+mod agent;
 mod config;
 mod error;
 mod plugin;
@@ -45,6 +46,7 @@ mod schemas;
 mod tracker;
 mod worktrees;
 
+pub use agent::{CommandAgent, CommandConfig, Output};
 pub use config::PluginConfig;
 pub use error::{PluginError, Said};
 pub use plugin::{Plugin, PluginInfo};

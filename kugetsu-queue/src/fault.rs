@@ -3,11 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use kugetsu_core::error::Source;
 use kugetsu_core::{NotifyError, Retry, SessionError, SessionKind, StoreError, TaskId};
-use rusqlite::ErrorCode;
-use rusqlite::ffi;
-
-use crate::sqlite::care::FileFault;
 
 /// A fault, before it is known which trait it is told through.
 #[derive(Debug)]
@@ -24,15 +21,34 @@ pub(crate) enum Fault {
     /// The call itself cannot be right.
     Refused(String),
     Io(io::Error),
-    Sqlite(rusqlite::Error),
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite tells one"))]
+    Database(DatabaseFault),
     /// The thread that did the work ended without an answer.
     Lost(String),
 }
 
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
+/// What a database has told.
+#[derive(Debug)]
+pub(crate) struct DatabaseFault {
+    /// What that means for the file.
+    pub(crate) means: Meaning,
+    pub(crate) retry: Retry,
+    /// In words for people.
+    pub(crate) source: Source,
+}
+
+/// What a fault of a database means for its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only SQLite tells one"))]
+pub(crate) enum Meaning {
+    /// What is stored makes no sense.
+    Damage,
+    /// Its state on the disk is unknown.
+    Unsynced,
+    /// It, or what it is in, cannot be written.
+    ReadOnly,
+    /// Nothing.
+    Other,
 }
 
 impl From<io::Error> for Fault {
@@ -58,38 +74,6 @@ impl Fault {
         Ok(())
     }
 
-    /// Whether the file's state on the disk is unknown from now on, so that nothing may be told to
-    /// be durable any more.
-    pub(crate) fn is_failed_sync(&self) -> bool {
-        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
-        matches!(error.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
-    }
-
-    /// Whether the file, or what it is in, cannot be written.
-    pub(crate) fn is_read_only(&self) -> bool {
-        match self {
-            Self::Sqlite(error) => matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied)
-            ),
-            Self::Io(error) => matches!(
-                error.kind(),
-                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
-            ),
-            _ => false,
-        }
-    }
-
-    /// Whether a row broke a `UNIQUE` rule.
-    pub(crate) fn is_duplicate(error: &rusqlite::Error) -> bool {
-        error.sqlite_error().is_some_and(|error| {
-            matches!(
-                error.extended_code,
-                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-            )
-        })
-    }
-
     pub(crate) fn into_store_error(self, store: &Path, operation: &str) -> StoreError {
         let name = store.display().to_string();
         match self {
@@ -97,8 +81,8 @@ impl Fault {
             Self::Damaged(detail) => {
                 StoreError::Damaged { store: name, detail: format!("{detail}; {MEND}") }
             }
-            Self::Sqlite(error) if is_damage(&error) => {
-                StoreError::Damaged { store: name, detail: format!("{error}; {MEND}") }
+            Self::Database(DatabaseFault { means: Meaning::Damage, source, .. }) => {
+                StoreError::Damaged { store: name, detail: format!("{source}; {MEND}") }
             }
             fault => StoreError::Backend {
                 who: name,
@@ -106,17 +90,6 @@ impl Fault {
                 retry: fault.retry(),
                 source: fault.words(),
             },
-        }
-    }
-
-    pub(crate) fn into_file_fault(self) -> FileFault {
-        match self {
-            Self::Newer { found, known } => FileFault::Newer { found, known },
-            Self::Damaged(detail) => FileFault::Damaged { detail },
-            Self::Sqlite(error) if is_damage(&error) => {
-                FileFault::Damaged { detail: error.to_string() }
-            }
-            fault => FileFault::Closed { detail: fault.words().to_string() },
         }
     }
 
@@ -157,12 +130,7 @@ impl Fault {
     fn retry(&self) -> Retry {
         match self {
             Self::Conflict => Retry::Later,
-            Self::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
-                    Retry::Later
-                }
-                _ => Retry::Never,
-            },
+            Self::Database(fault) => fault.retry,
             Self::Io(error) => match error.kind() {
                 io::ErrorKind::StorageFull
                 | io::ErrorKind::QuotaExceeded
@@ -175,25 +143,9 @@ impl Fault {
         }
     }
 
-    fn words(self) -> kugetsu_core::error::Source {
+    pub(crate) fn words(self) -> Source {
         match self {
-            Self::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                    format!("another process has been writing for 10 s ({error})").into()
-                }
-                Some(ErrorCode::DiskFull) => {
-                    format!("the disk is full; free some space and try again ({error})").into()
-                }
-                Some(ErrorCode::ReadOnly) => {
-                    format!("the file or its file system is read-only ({error})").into()
-                }
-                Some(ErrorCode::CannotOpen) => format!(
-                    "the file or its directory cannot be opened; they have to belong to the user \
-                     who runs this ({error})"
-                )
-                .into(),
-                _ => Box::new(error),
-            },
+            Self::Database(fault) => fault.source,
             Self::Io(error) => match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     format!("the disk is full; free some space and try again ({error})").into()
@@ -208,8 +160,4 @@ impl Fault {
             Self::Newer { .. } => "it has a newer format".into(),
         }
     }
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

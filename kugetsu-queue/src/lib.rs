@@ -38,7 +38,16 @@
 //!
 //! `start` works in the foreground: whoever calls it waits, and one attempt is made.
 //! [`Engine::serve`] carries out what is queued, on the same line, and repeats what fails.
+//!
+//! # Features
+//!
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `sqlite` | [`SqliteStore`] and what looks after its file ([`sqlite::care`]); builds a `SQLite` along, which needs a C compiler | yes |
+//!
+//! Without it [`JsonStore`] is the durable store, or one of your own.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
 
 mod bell;
@@ -48,7 +57,9 @@ mod clock;
 mod contents;
 mod fault;
 mod fence;
+mod worker;
 
+pub mod care;
 pub mod context;
 pub mod deliver;
 pub mod engine;
@@ -60,10 +71,12 @@ pub mod line;
 pub mod logs;
 pub mod mask;
 pub mod slots;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod watch;
 
 pub use brief::{Brief, Untrusted, brief};
+pub use care::Records;
 pub use clock::{SystemChance, SystemClock};
 pub use contents::Contents;
 pub use context::{Contexts, IssueContext, Said, Speaker};
@@ -77,6 +90,12 @@ pub use line::{Limits, Stage};
 pub use logs::{LogFile, Logs};
 pub use mask::Mask;
 pub use slots::{FileSlots, SlotLimits};
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use sqlite::care::Records;
 pub use watch::{Follower, WatchedStore};
+pub use worker::new_worker;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

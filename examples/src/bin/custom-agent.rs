@@ -1,48 +1,31 @@
-//! A kugetsu with an agent of its own, which counts the words that it was told.
-//! Try it: `KUGETSU_DIR=$(mktemp -d) KUGETSU_AGENT=counter custom-agent init`
+//! An agent of one's own works on an issue: [`ModelAgent`], whose model is a few lines of Rust.
+//!
+//! ```sh
+//! cargo run -p kugetsu-examples --bin custom-agent -- "count these four words"
+//! ```
 
-use std::{error::Error, process::ExitCode, sync::Arc};
+use std::error::Error;
 
-use async_trait::async_trait;
-use kugetsu_cli::CliRunner;
-use kugetsu_core::{
-    AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
-    AgentRunner, Finish, RunRequest, Stop,
-};
+use kugetsu::core::AgentId;
+use kugetsu::{Kugetsu, Outcome, Request};
+use kugetsu_examples::agent::{Counter, ModelAgent};
+use kugetsu_testkit::fake::FakeWorktrees;
 
-#[derive(Debug)]
-struct Counter(AgentId);
-
-#[async_trait]
-impl AgentRunner for Counter {
-    fn id(&self) -> &AgentId {
-        &self.0
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let message = std::env::args().nth(1).ok_or("usage: custom-agent MESSAGE")?;
+    let place = tempfile::tempdir()?;
+    let kugetsu = Kugetsu::builder()
+        .agent(ModelAgent::new(AgentId::new("counter")?, Counter))
+        .worktrees(FakeWorktrees::new(place.path().canonicalize()?).with_samples())
+        .build()
+        .await?;
+    let task = kugetsu.start(Request::dev("example.com/acme/widgets#7".parse()?, message)).await?;
+    match task.outcome() {
+        Some(Outcome::Completed { report }) => {
+            println!("{} Files not committed: {}.", report.answer, report.uncommitted);
+            Ok(())
+        }
+        other => Err(format!("it was not done: {other:?}").into()),
     }
-    fn capabilities(&self) -> AgentCapabilities {
-        AgentCapabilities::default()
-    }
-    async fn probe(&self) -> Result<AgentInfo, AgentError> {
-        Ok(AgentInfo::new("counter", "1"))
-    }
-    async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
-        let text = format!("I was told {} words.", request.message.split_whitespace().count());
-        let events = [AgentEvent::Message { text }, AgentEvent::Finished(Finish::Done)].map(Ok);
-        Ok(AgentRun::new(Box::pin(tokio_stream::iter(events)), Arc::new(Done)))
-    }
-}
-
-#[derive(Debug)]
-struct Done;
-
-#[async_trait]
-impl AgentControl for Done {
-    async fn stop(&self, _how: Stop) -> Result<(), AgentError> {
-        Ok(())
-    }
-}
-
-fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let id = AgentId::new("counter")?;
-    let agent = Arc::new(Counter(id));
-    Ok(CliRunner::default().with_agent("counter", move |_place| Ok(agent.clone())).run())
 }

@@ -1,28 +1,22 @@
-//! A program that has an issue worked on without the command: it puts backends together, starts an
-//! agent on one issue, and says what came of it.
+//! kugetsu in a program of one's own, in thirty lines: opencode works on one issue of a repository,
+//! in a worktree of its own, and the program says what came of it.
 //!
 //! ```sh
 //! cargo run -p kugetsu-examples --bin embed -- DIRECTORY REPOSITORY ISSUE MESSAGE
+//! cargo run -p kugetsu-examples --bin embed -- /tmp/moon ~/src/widgets github.com/acme/widgets#7 "Add a test."
 //! ```
 //!
-//! `REPOSITORY` is where the issue's repository is cloned from; opencode has to be on `PATH`, or
-//! named by `KUGETSU_OPENCODE`, with a model set up.
+//! Everything is kept in `DIRECTORY`; `REPOSITORY` is any address or absolute path that git knows. It
+//! needs opencode on the `PATH`, with a model set up.
 
 use std::error::Error;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use kugetsu_core::{IssueRef, Outcome, Request, TaskState, WorkerId};
-use kugetsu_git::{GitWorktrees, HttpsSources, RepositoryMap, Source};
-use kugetsu_opencode::{OpencodeConfig, OpencodeRunner};
-use kugetsu_queue::{
-    Backends, Engine, FileSlots, SlotLimits, SqliteStore, SystemChance, SystemClock, Wait,
-};
-use tokio_util::sync::CancellationToken;
+use kugetsu::git::Source;
+use kugetsu::{IssueRef, Kugetsu, Outcome, Request};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // First of all: this program is also the guard of its agents' processes.
-    kugetsu_opencode::guard::main_if_asked();
+    kugetsu::opencode::guard::main_if_asked();
     tokio::runtime::Runtime::new()?.block_on(embed())
 }
 
@@ -32,40 +26,17 @@ async fn embed() -> Result<(), Box<dyn Error>> {
         return Err("usage: embed DIRECTORY REPOSITORY ISSUE MESSAGE".into());
     };
     let issue: IssueRef = issue.parse()?;
-    let home = PathBuf::from(directory).join("home");
-    std::fs::create_dir_all(&home)?;
-    let home = home.canonicalize()?;
-    let state = home.with_file_name("state");
-
-    let store = Arc::new(SqliteStore::open(state.join("kugetsu.db")).await?);
-    let slots = FileSlots::open(state.join("slots"), SlotLimits::new(3))?;
-    let sources = RepositoryMap::new(Arc::new(HttpsSources))
-        .with(issue.repository().clone(), Source::parse(repository)?);
-    let worktrees =
-        GitWorktrees::new(state.join("worktrees"), state.join("repos"), Arc::new(sources));
-    let program = std::env::var_os("KUGETSU_OPENCODE").unwrap_or_else(|| "opencode".into());
-    let agent =
-        OpencodeRunner::new(OpencodeConfig::new(state.join("opencode")).with_program(program))?;
-    let backends = Backends::new(
-        (store.clone(), store),
-        Arc::new(slots),
-        Arc::new(worktrees),
-        Arc::new(agent.clone()),
-        (Arc::new(SystemClock::new()?), Arc::new(SystemChance)),
-    );
-    let worker = WorkerId::new(format!("embed-{}", std::process::id()))?;
-    let engine = Engine::new(backends, worker, home);
-
-    engine.init().await?;
-    let request = Request::dev(issue, message.as_str());
-    let task = engine.start(request, Wait::Forever, CancellationToken::new(), |_| {}).await?;
-    agent.shut_down().await;
-    match task.state {
-        TaskState::Settled { outcome: Outcome::Completed { report }, .. } => {
-            println!("{} ({} commits on {})", report.answer, report.commits, report.branch);
-            Ok(())
-        }
-        TaskState::Settled { outcome: Outcome::Error { failure }, .. } => Err(failure.into()),
-        other => Err(format!("it did not come to an end: {other:?}").into()),
-    }
+    let source = Source::parse(repository)?;
+    let kugetsu = Kugetsu::builder()
+        .directory(directory)
+        .source(issue.repository().clone(), source)
+        .build()
+        .await?;
+    let task = kugetsu.start(Request::dev(issue, message)).await?;
+    kugetsu.shut_down().await;
+    let Some(Outcome::Completed { report }) = task.outcome() else {
+        return Err(format!("it was not done: {:?}", task.outcome()).into());
+    };
+    println!("{} ({} commits on {})", report.answer, report.commits, report.branch);
+    Ok(())
 }

@@ -1,10 +1,19 @@
 //! A program without the command has an issue worked on by the real opencode.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use kugetsu_testkit::model::ScriptedModel;
 use kugetsu_testkit::sandbox::{OpencodeSandbox, SampleRepository, opencode_program};
 use tempfile::TempDir;
+
+/// The `PATH` of the test, on which this program comes first.
+fn path_with(program: &Path) -> OsString {
+    let rest = std::env::var_os("PATH").unwrap();
+    let first = program.parent().unwrap().to_owned();
+    std::env::join_paths(std::iter::once(first).chain(std::env::split_paths(&rest))).unwrap()
+}
 
 #[test]
 fn a_program_without_the_command_has_an_issue_worked_on() {
@@ -18,9 +27,8 @@ fn a_program_without_the_command_has_an_issue_worked_on() {
         .arg("git.example/acme/widgets#7")
         .arg("MODEL: write a.txt a\nMODEL: commit add a\nMODEL: say I added a file.")
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("PATH", path_with(&opencode_program()))
         .envs(sandbox.env())
-        .env("KUGETSU_OPENCODE", opencode_program())
         .stdin(Stdio::null())
         .output()
         .unwrap();

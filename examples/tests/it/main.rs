@@ -1,5 +1,9 @@
-//! The examples do what they say.
+//! The examples do what they say, and the backends in them keep what is promised of such.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod custom_agent;
+mod agent;
 mod embed;
+mod notifier;
+mod programs;
+mod store;
+mod worktrees;

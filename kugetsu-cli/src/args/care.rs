@@ -12,7 +12,7 @@ pub(crate) enum Env {
     List,
     /// Show the variables that an agent gets; secrets are masked
     Show {
-        /// Which file: `default`, `pm-agent`, or one of your own
+        /// Which file: `default`, that of all agents, or `pm-agent`, the PM's over it
         #[arg(default_value = "default")]
         agent: String,
     },
@@ -131,7 +131,11 @@ pub(crate) struct SetPr {
     /// The issue: its URL, host/owner/repo#7, or owner/repo#7
     pub(crate) issue: String,
     /// The pull request's address
-    pub(crate) pr_url: String,
+    #[arg(required_unless_present = "clear")]
+    pub(crate) pr_url: Option<String>,
+    /// Forget the one that is known
+    #[arg(long, conflicts_with = "pr_url")]
+    pub(crate) clear: bool,
 }
 
 #[derive(Debug, Args)]

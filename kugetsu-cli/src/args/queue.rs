@@ -66,6 +66,10 @@ pub(crate) struct Enqueue {
     /// What the agent is told; `-` reads it from the input [default: what the issue says]
     #[arg(allow_hyphen_values = true)]
     pub(crate) message: Option<String>,
+    /// Which agent works, such as `opencode` or `acp:gemini` [default: the issue's own, or as
+    /// `agent_for` and `agent` say]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
     #[command(flatten)]
     pub(crate) order: Order,
 }

@@ -20,6 +20,10 @@ pub(crate) struct Turn {
     /// Queue it for the daemon, print the task's id and return
     #[arg(long, conflicts_with = "wait")]
     pub(crate) detach: bool,
+    /// Which agent works, such as `opencode` or `acp:gemini` [default: the issue's own, or as
+    /// `agent_for` and `agent` say]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
     #[command(flatten)]
     pub(crate) order: Order,
 }

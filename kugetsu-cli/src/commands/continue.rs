@@ -1,8 +1,8 @@
 //! `kugetsu continue`: the agent of an issue goes on where it left off.
 
-use kugetsu_core::SessionKind;
+use kugetsu_core::{Request, SessionKind};
 
-use super::foreground;
+use super::{agents, foreground};
 use crate::args::Continue;
 use crate::errors::CliError;
 use crate::setup::Setup;
@@ -23,5 +23,7 @@ pub(super) async fn r#continue(args: Continue, setup: &Setup) -> Result<(), CliE
             .hint(format!("begin with `kugetsu start {issue} <message>`")));
     }
     let message = message.unwrap_or_else(|| GO_ON.to_owned());
-    foreground::work(setup, issue, message, &args.turn).await
+    let agent = agents::chosen(setup, &issue, &[], args.turn.agent.as_deref()).await?;
+    let request = Request::dev(issue.clone(), message).with_agent(agent);
+    foreground::work(setup, &issue, request, &args.turn).await
 }

@@ -82,8 +82,8 @@ async fn destroy_base(args: &Destroy, setup: &Setup) -> Result<(), CliError> {
 /// Deletes the agent's session, and then the record of it: a crash in between leaves a record whose
 /// agent session is gone, which heals itself.
 pub(super) async fn forget(setup: &Setup, session: Session) -> Result<(), CliError> {
-    if let Some(id) = &session.agent_session
-        && let Some(sessions) = setup.agent()?.sessions()
+    if let (Some(id), Some(agent)) = (&session.agent_session, setup.agent_of(&session)?)
+        && let Some(sessions) = agent.sessions()
     {
         sessions.delete(id).await?;
     }

@@ -70,24 +70,36 @@ fn show(agent: &str, setup: &Setup) -> Result<(), CliError> {
 
 fn set(key: &str, value: String, agent: &str, setup: &Setup) -> Result<(), CliError> {
     let (screen, paths) = (setup.screen(), setup.paths()?);
-    must_be_agent(agent)?;
+    let is_read = must_be_known(agent, setup)?;
     must_be_name(key)?;
     if let Some(why) = env_files::refused(key) {
         return Err(CliError::usage(format!("{key} is not for env files: {why}"))
-            .hint("set it where kugetsu itself is started"));
+            .hint("set it where kugetsu itself is started; the setting `inherit_variables` names what agents inherit beside the usual"));
     }
-    let by_input = value == "-";
+    let (by_input, is_secret) = (value == "-", env_files::is_secret(key));
+    if by_input && is_secret && screen.terminals.input {
+        return Err(CliError::usage("what is typed here would be seen").hint(format!(
+            "`kugetsu env set {key} - < file`, or in bash: \
+             read -rs it && printf %s \"$it\" | kugetsu env set {key} -"
+        )));
+    }
     let value = if by_input { input(setup)? } else { value };
+    if by_input && value.is_empty() {
+        return Err(CliError::usage(format!("the input is empty, so {key} stays as it was"))
+            .hint(format!("`kugetsu env set {key} \"\"` sets it to nothing")));
+    }
     if value.contains('\0') {
         return Err(CliError::usage("a variable's value has no NUL in it"));
     }
     env_files::set(paths, agent, key, &value)?;
-    let is_secret = env_files::is_secret(key);
     if screen.json {
         return screen.answer(&json!({ "agent": agent, "set": key, "masked": is_secret }));
     }
     let shown = if is_secret { MASKED.to_owned() } else { escape::line(&value) };
     screen.say(format!("Set {key}={shown} for {}", whose(agent)))?;
+    if !is_read {
+        screen.remark("warning: no agent reads that file; `default` is that of all agents");
+    }
     if is_secret && kugetsu_queue::Mask::new([&value]).is_empty() {
         screen.remark("warning: it is too short to be masked in what agents say");
     }
@@ -153,6 +165,19 @@ fn told_of_daemon(setup: &Setup) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Whose file is set must be somebody's, or be there. Says whether an agent reads it. The word may be a
+/// part of a secret, and is not repeated.
+fn must_be_known(agent: &str, setup: &Setup) -> Result<bool, CliError> {
+    let is_read = matches!(agent, env_files::DEFAULT | env_files::PM);
+    if is_read || env_files::agents(setup.paths()?)?.iter().any(|known| known == agent) {
+        return Ok(is_read);
+    }
+    Err(CliError::usage("what stands behind the value names no agent").hint(
+        "`default` are all agents, `pm-agent` is the PM; a value of several words is one argument, \
+         in quotes",
+    ))
+}
+
 fn must_be_agent(agent: &str) -> Result<(), CliError> {
     if env_files::is_agent(agent) {
         return Ok(());
@@ -164,6 +189,11 @@ fn must_be_agent(agent: &str) -> Result<(), CliError> {
 fn must_be_name(key: &str) -> Result<(), CliError> {
     if env_files::is_name(key) {
         return Ok(());
+    }
+    if let Some((name, _)) = key.split_once('=') {
+        // What stands behind it may be a secret.
+        let why = format!("{name:?} and its value are two words, without the `=`");
+        return Err(CliError::usage(why).hint("kugetsu env set NAME value"));
     }
     Err(CliError::usage(format!("{key:?} is no name of a variable"))
         .hint("it is made of letters, digits and `_`, and does not begin with a digit"))

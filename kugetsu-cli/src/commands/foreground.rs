@@ -63,13 +63,13 @@ fn wait(turn: &Turn) -> Wait {
 /// Runs an agent for the issue and shows it, then says what came of it; or leaves it to the daemon.
 pub(super) async fn work(
     setup: &Setup,
-    issue: IssueRef,
-    message: String,
+    issue: &IssueRef,
+    request: Request,
     turn: &Turn,
 ) -> Result<(), CliError> {
     let order = &turn.order;
     if turn.detach {
-        return queue::enqueue(setup, Request::dev(issue, message), order).await;
+        return queue::enqueue(setup, request, order).await;
     }
     if order.priority.is_some() || order.after.is_some() || order.key.is_some() {
         return Err(CliError::usage("`--priority`, `--after` and `--key` go with `--detach`"));
@@ -80,11 +80,10 @@ pub(super) async fn work(
     let progress = Arc::new(Progress::new(screen));
     let _signals = listen(setup, &progress, &stop)?;
     let mut watch = progress.watch("", &issue.to_string());
-    let request = Request::dev(issue.clone(), message);
     let ended = watched(&engine, request, wait, &stop, &mut watch).await;
     watch.end();
     let task = ended?;
-    summed_up(setup, &issue, &task, &watch, stop.is_cancelled()).await
+    summed_up(setup, issue, &task, &watch, stop.is_cancelled()).await
 }
 
 /// Cancels `stop` on the first signal, if this process is what signals mean.
@@ -287,7 +286,9 @@ pub(super) async fn explained(setup: &Setup, failure: Failure) -> CliError {
             Err(error) => Some(error.to_string()),
         };
         if missing.is_some() {
-            return CliError::new(Kind::Missing, failure.reason).hint(INSTALL);
+            let error = CliError::new(Kind::Missing, failure.reason);
+            let is_opencode = agent.id().as_str() == "opencode";
+            return if is_opencode { error.hint(INSTALL) } else { error };
         }
     }
     CliError::new(Kind::Failed, failure.reason)

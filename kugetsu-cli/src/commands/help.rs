@@ -21,7 +21,8 @@ A setting is taken from the first of these that has it:
   config.toml in KUGETSU_DIR      KEY = VALUE
   config in KUGETSU_DIR           NAME=VALUE, the file of the bash version; read, never run
   the default
-`kugetsu config list` shows each value and where it comes from. A change holds at once.
+`kugetsu config list` shows each value and where it comes from. A change holds for every command from
+then on; a daemon that runs has read them when it started: `kugetsu queue-daemon restart`.
 
 KUGETSU_DIR (default ~/.kugetsu) is where everything is kept.
 ";

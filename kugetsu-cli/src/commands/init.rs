@@ -8,7 +8,7 @@ use super::{destroy, foreground, import};
 use crate::args::{Import, Init};
 use crate::errors::{CliError, Kind, worker};
 use crate::paths;
-use crate::screen::Tone;
+use crate::screen::{Tone, escape};
 use crate::servers::Servers;
 use crate::settings;
 use crate::setup::Setup;
@@ -40,6 +40,9 @@ pub(super) async fn init(args: Init, setup: &Setup) -> Result<(), CliError> {
     screen.say(screen.painted(Tone::Strong, &format!("Initialised kugetsu in {here}")))?;
     screen.say(format!("  base session  {}", shown(&base)))?;
     screen.say(format!("  PM session    {}", shown(&pm)))?;
+    if let Some(left_out) = setup.settings()?.left_out(&screen.path(&paths.flat_config())) {
+        screen.remark(format!("warning: {}", escape::line(&left_out)));
+    }
     screen.remark("hint: have an agent work on an issue with `kugetsu start <issue> <message>`");
     offer_import(setup).await
 }

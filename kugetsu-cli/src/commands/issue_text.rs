@@ -13,8 +13,26 @@ const TITLE: usize = 60;
 
 const SAY: &str = "say yourself what is to be done, as a message";
 
+/// What is wanted, in words, and which labels the issue has if it was read for that.
+pub(super) struct Wanted {
+    pub(super) message: String,
+    pub(super) labels: Vec<String>,
+}
+
+/// The message that was given; or else the issue's own text, read from its forge.
+pub(super) async fn wanted(
+    setup: &Setup,
+    issue: &IssueRef,
+    given: Option<String>,
+) -> Result<Wanted, CliError> {
+    match given {
+        Some(message) => Ok(Wanted { message, labels: Vec::new() }),
+        None => read(setup, issue).await,
+    }
+}
+
 /// Reads the issue from its forge, and makes the message to the agent of it.
-pub(super) async fn read(setup: &Setup, issue: &IssueRef) -> Result<String, CliError> {
+async fn read(setup: &Setup, issue: &IssueRef) -> Result<Wanted, CliError> {
     let found = fetched(setup, issue).await.map_err(|error| {
         error.within(format_args!("no message was given, and {issue} cannot be read")).or_hint(SAY)
     })?;
@@ -44,7 +62,7 @@ pub(super) async fn read(setup: &Setup, issue: &IssueRef) -> Result<String, CliE
             if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
         screen.remark(format!("The task is the issue's own text: {title}{notes}"));
     }
-    Ok(told.message)
+    Ok(Wanted { message: told.message, labels: found.labels })
 }
 
 async fn fetched(setup: &Setup, issue: &IssueRef) -> Result<Issue, CliError> {

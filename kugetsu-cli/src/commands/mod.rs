@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod agents;
 #[cfg(feature = "testkit")]
 mod backend;
 mod completions;
@@ -52,6 +53,12 @@ pub(crate) fn carry_out(command: Command, setup: &Setup) -> Result<(), CliError>
         setup.caller()?.check(&command, setup.global())?;
     }
     setup.hide_secrets();
+    let converts = matches!(command, Command::Store(_));
+    let done = dispatch(command, setup);
+    done.map_err(|error| if converts { error } else { setup.or_converted(error) })
+}
+
+fn dispatch(command: Command, setup: &Setup) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => completions::print(shell, setup),
         Command::Config(Config::List) => config::list(setup),

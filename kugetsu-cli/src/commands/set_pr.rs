@@ -14,9 +14,10 @@ const FORMS: &str = "write it as https://host/owner/repo/pull/7, https://host/ow
 
 pub(super) async fn set_pr(args: SetPr, setup: &Setup) -> Result<(), CliError> {
     let issue = setup.issue(&args.issue)?;
-    let pr = checked(&args.pr_url).map_err(|error| error.hint(FORMS))?;
+    let pr = args.pr_url.map(|url| of_issue(&issue, &url).map_err(|error| error.hint(FORMS)));
+    let pr = pr.transpose()?;
     setup.must_be_made()?;
-    if !remember(setup, &issue, &pr).await? {
+    if !remember(setup, &issue, pr.as_deref()).await? {
         return Err(CliError::failed(format!("{issue} has no session"))
             .hint(format!("begin with `kugetsu start {issue} <message>`")));
     }
@@ -24,25 +25,45 @@ pub(super) async fn set_pr(args: SetPr, setup: &Setup) -> Result<(), CliError> {
     if screen.json {
         return screen.answer(&json!({ "issue": issue, "pr": pr }));
     }
-    screen.say(format!("{issue} has led to {pr}"))
+    match pr {
+        Some(pr) => screen.say(format!("{issue} has led to {pr}")),
+        None => screen.say(format!("{issue} has led to no pull request")),
+    }
 }
 
-/// Records the pull request in the issue's session. Says whether there is one.
-pub(super) async fn remember(setup: &Setup, issue: &IssueRef, pr: &str) -> Result<bool, CliError> {
+/// Records the pull request in the issue's session, or that there is none. Says whether there is a
+/// session.
+pub(super) async fn remember(
+    setup: &Setup,
+    issue: &IssueRef,
+    pr: Option<&str>,
+) -> Result<bool, CliError> {
     let sessions = &setup.stores().await?.sessions;
     loop {
         let query = SessionQuery::of(SessionKind::Dev(issue.clone()));
         let Some(mut session) = sessions.find(&query).await?.pop() else { return Ok(false) };
-        if session.pr.as_deref() == Some(pr) {
+        if session.pr.as_deref() == pr {
             return Ok(true);
         }
-        session.pr = Some(pr.to_owned());
+        session.pr = pr.map(str::to_owned);
         session.updated = clock()?.now();
         match sessions.put(&session, Expected::At(session.revision)).await {
             Err(SessionError::Conflict { .. }) => {}
             other => return other.map(|_| true).map_err(CliError::from),
         }
     }
+}
+
+/// The address of a pull request that may be the issue's: one of its own repository.
+pub(super) fn of_issue(issue: &IssueRef, url: &str) -> Result<String, CliError> {
+    let plain = checked(url)?;
+    let Ok(pull) = plain.parse::<PullRef>() else { return Ok(plain) };
+    if pull.repository() == issue.repository() {
+        return Ok(plain);
+    }
+    let (theirs, ours) = (pull.repository(), issue.repository());
+    Err(CliError::usage(format!("{plain} is a pull request of {theirs}, and {issue} is of {ours}"))
+        .hint("give the one that wants to change the issue's own repository"))
 }
 
 /// A pull request's address, without what may stand behind it.

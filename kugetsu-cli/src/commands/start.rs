@@ -1,6 +1,8 @@
 //! `kugetsu start`: an agent works on an issue.
 
-use super::{foreground, issue_text, set_pr};
+use kugetsu_core::Request;
+
+use super::{agents, foreground, issue_text, set_pr};
 use crate::args::Start;
 use crate::errors::CliError;
 use crate::repositories;
@@ -14,19 +16,18 @@ pub(super) async fn start(args: Start, setup: &Setup) -> Result<(), CliError> {
         (Some(_), Some(_), _) => return Err(foreground::given_twice()),
         (_, message, pr) => (message, pr),
     };
-    let pr = pr.map(|url| set_pr::checked(&url).map_err(several_words)).transpose()?;
+    let pr = pr.map(|url| set_pr::of_issue(&issue, &url).map_err(several_words)).transpose()?;
     let message = foreground::message(setup, given, args.turn.message_file.as_deref())?;
     setup.must_be_initialised().await?;
-    let message = match message {
-        Some(message) => message,
-        None => issue_text::read(setup, &issue).await?,
-    };
+    let wanted = issue_text::wanted(setup, &issue, message).await?;
+    let agent = agents::chosen(setup, &issue, &wanted.labels, args.turn.agent.as_deref()).await?;
     if let Some(repo) = &args.repo {
         repositories::remember(setup, issue.repository(), repo)?;
     }
-    let ended = foreground::work(setup, issue.clone(), message, &args.turn).await;
+    let request = Request::dev(issue.clone(), wanted.message).with_agent(agent);
+    let ended = foreground::work(setup, &issue, request, &args.turn).await;
     if let Some(pr) = pr {
-        set_pr::remember(setup, &issue, &pr).await?;
+        set_pr::remember(setup, &issue, Some(&pr)).await?;
     }
     ended
 }

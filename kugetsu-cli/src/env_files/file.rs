@@ -18,16 +18,14 @@ const LARGEST: u64 = 4 << 20;
 /// The text of the file; `None` if there is none. Refused is one that others can read, and one that
 /// is no plain file, as a link out of kugetsu's directory.
 pub(super) fn text(path: &Path) -> Result<Option<String>, CliError> {
+    path.parent().map_or(Ok(()), must_be_no_link)?;
     let told = |error: io::Error| CliError::io(format_args!("read {}", path.display()), &error);
     let follow_no_link = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let flags = i32::try_from(follow_no_link).unwrap_or_default();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            let why = format!("{} is a link, and env files are plain files", path.display());
-            return Err(CliError::config(why).hint("put the file itself in its place"));
-        }
+        Err(error) if is_of_link(&error) => return Err(is_a_link(path)),
         Err(error) => return Err(told(error)),
     };
     let about = file.metadata().map_err(told)?;
@@ -46,6 +44,23 @@ pub(super) fn text(path: &Path) -> Result<Option<String>, CliError> {
     let text = String::from_utf8(bytes)
         .map_err(|_| CliError::config(format!("{} is not UTF-8", path.display())))?;
     Ok(Some(text))
+}
+
+/// Refuses a directory of env files that is a link.
+pub(super) fn must_be_no_link(directory: &Path) -> Result<(), CliError> {
+    match std::fs::symlink_metadata(directory) {
+        Ok(about) if about.is_symlink() => Err(is_a_link(directory)),
+        _ => Ok(()),
+    }
+}
+
+fn is_of_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+fn is_a_link(path: &Path) -> CliError {
+    let why = format!("{} is a link, and env files are followed nowhere", path.display());
+    CliError::config(why).hint("put what it leads to itself in its place")
 }
 
 /// What the text sets. Nothing of it stands in an error but the place.
@@ -74,7 +89,11 @@ pub(super) fn change(
     change: impl FnOnce(&str) -> Result<Option<String>, Unreadable>,
 ) -> Result<bool, CliError> {
     let failed = |error: io::Error| CliError::io(format_args!("write {}", path.display()), &error);
-    let _lock = paths::lock_beside(path).map_err(failed)?;
+    path.parent().map_or(Ok(()), must_be_no_link)?;
+    let _lock = match paths::lock_beside(path) {
+        Err(error) if is_of_link(&error) => return Err(is_a_link(&path.with_extension("lock"))),
+        lock => lock.map_err(failed)?,
+    };
     let before = text(path)?.unwrap_or_default();
     let Some(after) = change(&before).map_err(|unreadable| told(path, unreadable))? else {
         return Ok(false);

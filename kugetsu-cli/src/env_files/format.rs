@@ -38,6 +38,42 @@ pub(super) fn parse(text: &str) -> Result<Vec<Assignment>, Unreadable> {
     }
 }
 
+/// What stands in a text that need be no env file.
+pub(super) enum Piece<'a> {
+    Set(Assignment),
+    /// What stands behind an assignment in its line.
+    Behind(&'a str),
+    /// A line in which no variable is set, or that may be inside of a quote that was never closed.
+    Line(&'a str),
+}
+
+/// All that stands in a text, in its order, but for comments.
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut reader = Reader { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } };
+    let (mut all, mut is_open) = (Vec::new(), false);
+    loop {
+        reader.skip_blank();
+        let Some(next) = reader.peek() else { return all };
+        let start = reader.at;
+        let read = if next == '#' { None } else { reader.assignment(start) };
+        let (end, is_set) = (reader.at, read.is_some());
+        all.extend(read.map(Piece::Set));
+        reader.at = if is_set { end } else { start };
+        let ends_line = is_set && reader.ends_line();
+        reader.skip_line();
+        let rest = &text[if is_set { end } else { start }..reader.at];
+        if is_set && !ends_line {
+            all.push(Piece::Behind(rest));
+        } else if !is_set && next != '#' {
+            all.push(Piece::Line(rest));
+        }
+        if is_open {
+            all.push(Piece::Line(&text[start..reader.at]));
+        }
+        is_open |= !is_set && next != '#' && end == text.len();
+    }
+}
+
 /// The text with this variable set to this value: where it was set last, or at the end.
 pub(super) fn set(text: &str, name: &str, value: &str) -> Result<String, Unreadable> {
     let line = format!("export {name}=\"{}\"", quoted(value));

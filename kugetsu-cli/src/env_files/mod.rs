@@ -2,7 +2,9 @@
 
 mod file;
 mod format;
+mod glean;
 mod inherited;
+mod loaders;
 mod names;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ pub(crate) const PM: &str = "pm-agent";
 const SECRET: [&str; 4] = ["TOKEN", "SECRET", "PASSWORD", "API_KEY"];
 
 /// Variables of the env files. It holds secrets and has no `Debug`.
+#[derive(Default)]
 pub(crate) struct Variables(BTreeMap<String, String>);
 
 impl Variables {
@@ -61,7 +64,7 @@ impl Variables {
 }
 
 /// Masks every secret that agents may come across: those of the env files, those of kugetsu's own
-/// environment, and the variables of these names in either.
+/// environment, and the variables of these names in either. A file that is not right is an error.
 pub(crate) fn mask<'a>(
     paths: &Paths,
     environment: &BTreeMap<OsString, OsString>,
@@ -72,6 +75,26 @@ pub(crate) fn mask<'a>(
     for agent in agents(paths)? {
         files.extend(Variables::of(paths, &agent)?.map(Variables));
     }
+    Ok(mask_of(&files, &[], environment, named))
+}
+
+/// The same of whatever can be read, for the screen: what is wrong with one file takes the mask off
+/// nothing. A text in a file that is no variable is taken for a secret.
+pub(crate) fn mask_of_what_is_there<'a>(
+    paths: Option<&Paths>,
+    environment: &BTreeMap<OsString, OsString>,
+    named: impl Iterator<Item = &'a str>,
+) -> Mask {
+    let gleaned = paths.map(|paths| glean::all(&paths.env())).unwrap_or_default();
+    mask_of(&gleaned.files, &gleaned.texts, environment, named)
+}
+
+fn mask_of<'a>(
+    files: &[Variables],
+    texts: &[String],
+    environment: &BTreeMap<OsString, OsString>,
+    named: impl Iterator<Item = &'a str>,
+) -> Mask {
     let named: Vec<&str> = named
         .flat_map(|name| {
             let own = environment.get(OsStr::new(name)).and_then(|value| value.to_str());
@@ -80,7 +103,13 @@ pub(crate) fn mask<'a>(
         .collect();
     let of_files = files.iter().flat_map(Variables::secrets).chain(named);
     let own = environment.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));
-    Ok(Mask::new(of_files.chain(own.filter_map(|(_, value)| value.to_str()))))
+    let own = own.filter_map(|(_, value)| value.to_str());
+    Mask::new(of_files.chain(texts.iter().map(String::as_str)).chain(own))
+}
+
+/// Refuses if the directory of the env files is a link, which may lead anywhere.
+pub(crate) fn must_be_here(paths: &Paths) -> Result<(), CliError> {
+    file::must_be_no_link(&paths.env())
 }
 
 /// The env file of this agent.
@@ -91,6 +120,7 @@ pub(crate) fn path(paths: &Paths, agent: &str) -> PathBuf {
 /// Whose env files there are, by name.
 pub(crate) fn agents(paths: &Paths) -> Result<Vec<String>, CliError> {
     let directory = paths.env();
+    file::must_be_no_link(&directory)?;
     let failed =
         |error| CliError::io(format_args!("read the directory {}", directory.display()), &error);
     let entries = match std::fs::read_dir(&directory) {

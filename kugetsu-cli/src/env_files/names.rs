@@ -1,5 +1,6 @@
 //! Which variables an env file may set, and what env files may be called.
 
+use super::loaders;
 use crate::settings::SETTINGS;
 
 /// Whether a variable may be called so.
@@ -17,77 +18,31 @@ pub(crate) fn is_agent(text: &str) -> bool {
         && text.bytes().all(|b| is_of_word(b) || b == b'-' || b == b'_')
 }
 
-/// Variables by which programs load or run other code, whatever they are started for.
-const LOADERS: &[&str] = &[
-    "BASHOPTS",
-    "BASH_ENV",
-    "BASH_LOADABLES_PATH",
-    "CDPATH",
-    "CLASSPATH",
-    "EDITOR",
-    "ENV",
-    "GCONV_PATH",
-    "GETCONF_DIR",
-    "GLOBIGNORE",
-    "HOSTALIASES",
-    "IFS",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "LESSOPEN",
-    "LOCPATH",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "PAGER",
-    "PERL5DB",
-    "PERL5LIB",
-    "PERL5OPT",
-    "PERLLIB",
-    "PROMPT_COMMAND",
-    "PS4",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "RUBYLIB",
-    "RUBYOPT",
-    "RUSTC_WRAPPER",
-    "SHELL",
-    "SHELLOPTS",
-    "VISUAL",
-    "ZDOTDIR",
-    "_JAVA_OPTIONS",
-];
-
-/// Where a loader's family begins so. Of git's only names and dates of authors are left.
-const LOADER_FAMILIES: &[&str] = &["LD_", "DYLD_", "BASH_FUNC_", "GIT_"];
-const HARMLESS_OF_GIT: &[&str] = &["GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_TERMINAL_PROMPT"];
-
 /// What kugetsu itself decides, for each agent.
-const OURS: &[&str] = &[
-    "HOME",
-    "NOTIFY_SOCKET",
-    "OPENCODE",
-    "OPENCODE_CONFIG_CONTENT",
-    "OPENCODE_DB",
-    "OPENCODE_DISABLE_PROJECT_CONFIG",
-    "OPENCODE_PERMISSION",
-    "OPENCODE_SERVER_PASSWORD",
-    "OPENCODE_SERVER_USERNAME",
-    "PATH",
-];
+const OURS: &[&str] = &["HOME", "NOTIFY_SOCKET", "OPENCODE", "PATH"];
+const FAMILIES_OF_OURS: &[&str] = &["KUGETSU_", "XDG_", "OPENCODE_"];
+
+/// Of opencode's own: keys, the model, and switches. The rest says where its settings, programs and
+/// plugins are, or how kugetsu reaches it.
+const HARMLESS_OF_OPENCODE: &[&str] =
+    &["OPENCODE_API_KEY", "OPENCODE_CONSOLE_TOKEN", "OPENCODE_LOG_LEVEL", "OPENCODE_MODEL"];
+const SWITCHES_OF_OPENCODE: &[&str] =
+    &["OPENCODE_DISABLE_", "OPENCODE_ENABLE_", "OPENCODE_EXPERIMENTAL"];
+const OUR_SWITCH: &str = "OPENCODE_DISABLE_PROJECT_CONFIG";
 
 /// Why an env file may not set this variable; `None` if it may.
 pub(crate) fn refused(name: &str) -> Option<&'static str> {
-    let is_harmless = HARMLESS_OF_GIT.iter().any(|front| name.starts_with(front));
-    let is_loader = LOADERS.contains(&name)
-        || (!is_harmless && LOADER_FAMILIES.iter().any(|front| name.starts_with(front)));
-    if is_loader {
-        return Some("programs load or run other code by it");
+    let begins = |fronts: &[&str]| fronts.iter().any(|front| name.starts_with(front));
+    if let Some(why) = loaders::refused(name) {
+        return Some(why);
     }
+    let is_harmless = HARMLESS_OF_OPENCODE.contains(&name)
+        || (begins(SWITCHES_OF_OPENCODE) && name != OUR_SWITCH);
     let is_ours = OURS.contains(&name)
-        || name.starts_with("KUGETSU_")
-        || name.starts_with("XDG_")
+        || begins(FAMILIES_OF_OURS)
         || SETTINGS.iter().any(|setting| setting.variable == name);
-    is_ours.then_some("it is kugetsu's own, or where agents find their programs and settings")
+    (is_ours && !is_harmless)
+        .then_some("it is kugetsu's own, or where agents find their programs and settings")
 }
 
 #[cfg(test)]
@@ -95,33 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_loads_other_code_is_refused() {
-        for name in [
-            "LD_PRELOAD",
-            "LD_LIBRARY_PATH",
-            "LD_AUDIT",
-            "DYLD_INSERT_LIBRARIES",
-            "BASH_ENV",
-            "ENV",
-            "NODE_OPTIONS",
-            "PYTHONSTARTUP",
-            "PERL5OPT",
-            "RUBYOPT",
-            "GIT_SSH_COMMAND",
-            "PATH",
-            "GIT_CONFIG_COUNT",
-            "GIT_EXTERNAL_DIFF",
-            "PROMPT_COMMAND",
-            "IFS",
-            "KUGETSU_DIR",
-            "KUGETSU_TREE",
-            "OPENCODE_DB",
-            "OPENCODE_PERMISSION",
-            "MAX_CONCURRENT_AGENTS",
-        ] {
+    fn what_kugetsu_decides_is_refused() {
+        for name in "LD_PRELOAD PATH HOME KUGETSU_DIR KUGETSU_TREE MAX_CONCURRENT_AGENTS XDG_CONFIG_HOME OPENCODE \
+             OPENCODE_DB OPENCODE_PERMISSION OPENCODE_CONFIG OPENCODE_CONFIG_DIR OPENCODE_CONFIG_CONTENT \
+             OPENCODE_BIN_PATH OPENCODE_TUI_CONFIG OPENCODE_MODELS_PATH OPENCODE_DISABLE_PROJECT_CONFIG \
+             OPENCODE_SERVER_PASSWORD OPENCODE_PLUGIN_META_FILE"
+            .split_whitespace()
+        {
             assert!(refused(name).is_some(), "{name}");
         }
-        for name in ["GITHUB_TOKEN", "A", "GIT_AUTHOR_NAME", "ANTHROPIC_API_KEY", "OPENCODE_MODEL"]
+        for name in "GITHUB_TOKEN A ANTHROPIC_API_KEY OPENCODE_MODEL OPENCODE_API_KEY OPENCODE_DISABLE_PRUNE"
+            .split_whitespace()
         {
             assert_eq!(refused(name), None, "{name}");
         }

@@ -45,6 +45,16 @@ fn what_is_wrong_with_a_file_is_told_without_what_is_in_it() {
     let link = home.path().join("link.env");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(told(&link).contains("is a link"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let directory = elsewhere.path().join("env");
+    std::os::unix::fs::symlink(home.path(), &directory).unwrap();
+    assert!(told(&directory.join("x.env")).contains("env is a link"));
+    let set = |path: &Path| file::change(path, |_| Ok(Some("A=1".into()))).unwrap_err().told(false);
+    assert!(set(&directory.join("x.env")).contains("env is a link"));
+    let target = elsewhere.path().join("target");
+    std::os::unix::fs::symlink(&target, home.path().join("y.lock")).unwrap();
+    assert!(set(&home.path().join("y.env")).contains("y.lock is a link"));
+    assert!(!target.exists() && !home.path().join("y.env").exists());
     assert!(told(home.path()).contains("no file of variables"));
 }
 

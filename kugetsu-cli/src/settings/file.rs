@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Origin, Setting, Settings, plugins, sinks, table, unknown};
+use super::{Origin, Setting, Settings, agents, plugins, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -22,69 +22,95 @@ pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliE
     for (name, value) in table.into_inner() {
         let (offset, name) = (name.span().start, name.into_inner());
         let line = line_of(&text, offset);
-        if name == "notify" {
-            settings.sinks = sinks::read(value, &at)?;
-            continue;
+        match name.as_ref() {
+            "notify" => settings.sinks = sinks::read(value, &at)?,
+            "plugin" => settings.plugins = plugins::read(value, &at)?,
+            "acp" => settings.agents.extend(agents::read_acp(value, &at)?),
+            "command" => settings.agents.extend(agents::read_commands(value, &at)?),
+            "agent_for" => settings.agent_for = agents::read_agent_for(value, &at)?,
+            _ => {
+                let (setting, plain) = plain(&name, offset, value, &at)?;
+                settings.set(setting, plain, Origin::File { path: path.to_owned(), line });
+            }
         }
-        if name == "plugin" {
-            settings.plugins = plugins::read(value, &at)?;
-            continue;
-        }
-        let Some(setting) = table::by_key(&name).or_else(|| table::by_variable(&name)) else {
-            return Err(unknown(CliError::config, &at(offset), &name));
-        };
-        let wrong = |why: String| CliError::config(format!("{}: {name}: {why}", at(offset)));
-        let plain = match value.into_inner() {
-            DeValue::String(text) => text.into_owned(),
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
-            DeValue::Float(number) => number.as_str().replace('_', ""),
-            DeValue::Boolean(flag) => flag.to_string(),
-            _ => return Err(wrong("it has to be a number, a text, true or false".into())),
-        };
-        let plain = setting.kind.check(&plain).map_err(wrong)?;
-        settings.set(setting, plain, Origin::File { path: path.to_owned(), line });
     }
     Ok(())
 }
 
-/// Reads the flat file, if it is there: lines of `KEY=VALUE`, with or without `export` and quotes.
+/// The setting of this name, and its value, checked.
+fn plain(
+    name: &str,
+    offset: usize,
+    value: Spanned<DeValue<'_>>,
+    at: &dyn Fn(usize) -> String,
+) -> Result<(&'static Setting, String), CliError> {
+    let Some(setting) = table::by_key(name).or_else(|| table::by_variable(name)) else {
+        return Err(unknown(CliError::config, &at(offset), name));
+    };
+    let wrong = |why: String| CliError::config(format!("{}: {name}: {why}", at(offset)));
+    let plain = match value.into_inner() {
+        DeValue::String(text) => text.into_owned(),
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
+        DeValue::Float(number) => number.as_str().replace('_', ""),
+        DeValue::Boolean(flag) => flag.to_string(),
+        _ => return Err(wrong("it has to be a number, a text, true or false".into())),
+    };
+    Ok((setting, setting.kind.check(&plain).map_err(wrong)?))
+}
+
+/// Reads the flat file, if it is there: lines of `KEY=VALUE`, with or without `export` and quotes. It
+/// was a script of the bash version's: what sets none of our settings is left out.
 pub(super) fn read_flat(path: &Path, settings: &mut Settings) -> Result<(), CliError> {
     let Some(text) = read(path)? else { return Ok(()) };
     for (number, line) in text.lines().enumerate() {
-        let at = place(path, number + 1);
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+        let line = flat_line(line);
+        match line {
+            FlatLine::Nothing => {}
+            FlatLine::Foreign(why) => settings.left_out.push((number + 1, why)),
+            FlatLine::Set { setting, name, value } => {
+                let told =
+                    |why| CliError::config(format!("{}: {name}: {why}", place(path, number + 1)));
+                let origin = Origin::File { path: path.to_owned(), line: number + 1 };
+                settings.set(setting, value.map_err(told)?, origin);
+            }
         }
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(CliError::config(format!("{at}: write it as KEY=VALUE")));
-        };
-        let name = name.trim();
-        let Some(setting) = table::by_variable(name).or_else(|| table::by_key(name)) else {
-            return Err(unknown(CliError::config, &at, name));
-        };
-        let value = unquoted(value)
-            .and_then(|value| setting.kind.check(&value))
-            .map_err(|why| CliError::config(format!("{at}: {name}: {why}")))?;
-        settings.set(setting, value, Origin::File { path: path.to_owned(), line: number + 1 });
     }
     Ok(())
 }
 
-/// What a line of a flat file sets, if it sets something; or why it cannot be used.
-pub(crate) fn flat_line(line: &str) -> Result<Option<(&'static str, String)>, String> {
+/// What stands in a line of a flat file.
+pub(crate) enum FlatLine {
+    Nothing,
+    /// Something that sets none of our settings; why.
+    Foreign(String),
+    /// A setting, by the name that stands there, and its value or what is wrong with it.
+    Set {
+        setting: &'static Setting,
+        name: String,
+        value: Result<String, String>,
+    },
+}
+
+/// What a line of a flat file says.
+pub(crate) fn flat_line(line: &str) -> FlatLine {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
-        return Ok(None);
+        return FlatLine::Nothing;
     }
     let line = line.strip_prefix("export ").unwrap_or(line);
-    let (name, value) = line.split_once('=').ok_or("it is not KEY=VALUE, and nothing is run")?;
+    let Some((name, value)) = line.split_once('=') else {
+        return FlatLine::Foreign("it is not KEY=VALUE, and nothing is run".into());
+    };
     let name = name.trim();
-    let setting = table::by_variable(name).or_else(|| table::by_key(name));
-    let setting = setting.ok_or_else(|| format!("there is no setting {name:?}"))?;
+    let Some(setting) = table::by_variable(name).or_else(|| table::by_key(name)) else {
+        let meant = table::nearest(name).map(|near| format!("; did you mean `{near}`?"));
+        return FlatLine::Foreign(format!(
+            "there is no setting {name:?}{}",
+            meant.unwrap_or_default()
+        ));
+    };
     let value = unquoted(value).and_then(|value| setting.kind.check(&value));
-    Ok(Some((setting.key, value.map_err(|why| format!("{name}: {why}"))?)))
+    FlatLine::Set { setting, name: name.to_owned(), value }
 }
 
 /// The text of `config.toml` as `init` writes it: everything there is, commented out.
@@ -102,7 +128,7 @@ pub(crate) fn commented() -> String {
             setting.doc, setting.variable, setting.key
         );
     }
-    text + sinks::EXAMPLE + plugins::EXAMPLE
+    text + sinks::EXAMPLE + agents::EXAMPLE + plugins::EXAMPLE
 }
 
 /// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if

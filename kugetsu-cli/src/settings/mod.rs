@@ -1,5 +1,7 @@
 //! Settings: one table says what there is, and everything else is read from it.
 
+mod agents;
+mod fields;
 mod file;
 mod plugins;
 mod sinks;
@@ -9,9 +11,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use file::{commented, flat_line, with_setting};
+pub(crate) use agents::{AgentFor, ProgramAgent, Speaks};
+pub(crate) use fields::Text;
+pub(crate) use file::{FlatLine, commented, flat_line, with_setting};
 pub(crate) use plugins::{PREFIX as PLUGIN, PluginTable};
-pub(crate) use sinks::{INBOX, Sink, Target, Text};
+pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
 use kugetsu_core::Association;
@@ -60,6 +64,12 @@ pub(crate) struct Settings {
     values: Vec<Value>,
     /// Where notices are brought, besides the inbox.
     sinks: Vec<Sink>,
+    /// The lines of the flat file that are no settings of ours, and why.
+    left_out: Vec<(usize, String)>,
+    /// Agents that are programs, by name.
+    agents: Vec<ProgramAgent>,
+    /// Which agent works for whom.
+    agent_for: AgentFor,
     /// Backends that are programs.
     plugins: Vec<PluginTable>,
     /// The git servers.
@@ -78,7 +88,7 @@ impl Settings {
     ) -> Result<Self, CliError> {
         let home = around.variable("HOME").map(PathBuf::from);
         let servers = Servers::read(&paths.servers())?;
-        let mut settings = Self::of_servers(servers, home);
+        let mut settings = Self::unset(servers, home);
         settings.default_to_server(&paths.servers());
         file::read_flat(&paths.flat_config(), &mut settings)?;
         file::read_toml(&paths.config(), &mut settings)?;
@@ -106,7 +116,7 @@ impl Settings {
             mistakes.push(mistake);
             Servers::seeded()
         });
-        let mut settings = Self::of_servers(servers, home);
+        let mut settings = Self::unset(servers, home);
         settings.default_to_server(&paths.servers());
         mistakes.extend(file::read_flat(&paths.flat_config(), &mut settings).err());
         mistakes.extend(file::read_toml(&paths.config(), &mut settings).err());
@@ -121,8 +131,24 @@ impl Settings {
         (settings, mistakes)
     }
 
-    fn of_servers(servers: Servers, home: Option<PathBuf>) -> Self {
-        Self { values: defaults(), sinks: Vec::new(), plugins: Vec::new(), servers, home }
+    fn unset(servers: Servers, home: Option<PathBuf>) -> Self {
+        let (sinks, agents, agent_for) = (Vec::new(), Vec::new(), AgentFor::default());
+        let (values, left_out) = (defaults(), Vec::new());
+        let plugins = Vec::new();
+        Self { values, sinks, left_out, agents, agent_for, plugins, servers, home }
+    }
+
+    /// What the flat file, shown so, has in it that is no setting of ours; `None` if there is nothing.
+    pub(crate) fn left_out(&self, shown: &str) -> Option<String> {
+        const MOST: usize = 5;
+        let told = |(line, why): &(usize, String)| format!("line {line} ({why})");
+        let mut lines: Vec<String> = self.left_out.iter().take(MOST).map(told).collect();
+        match self.left_out.len().saturating_sub(MOST) {
+            0 => {}
+            more => lines.push(format!("and {more} more")),
+        }
+        (!lines.is_empty())
+            .then(|| format!("{shown} has lines that set nothing here: {}", lines.join(", ")))
     }
 
     pub(crate) fn values(&self) -> &[Value] {
@@ -133,8 +159,19 @@ impl Settings {
         &self.sinks
     }
 
+    /// Backends that are programs, by name.
     pub(crate) fn plugins(&self) -> &[PluginTable] {
         &self.plugins
+    }
+
+    /// Agents that are programs, by name.
+    pub(crate) fn agents(&self) -> &[ProgramAgent] {
+        &self.agents
+    }
+
+    /// Which agent works for whom, unless a task says another.
+    pub(crate) fn agent_for(&self) -> &AgentFor {
+        &self.agent_for
     }
 
     /// The variables that hold secrets of sinks, which are kept from agents.
@@ -285,10 +322,16 @@ impl Settings {
 
     fn set(&mut self, setting: &'static Setting, text: String, origin: Origin) {
         if let Some(value) = self.values.iter_mut().find(|v| v.setting.key == setting.key) {
-            value.text = Some(text);
+            // Only a wish may be empty, and then it is none.
+            value.text = Some(text).filter(|text| !text.is_empty());
             value.origin = origin;
         }
     }
+}
+
+/// The variables that `config.toml` names as those of sinks' secrets, also where it makes no sense.
+pub(crate) fn variables_told(paths: &Paths) -> Vec<String> {
+    sinks::variables_told(&crate::paths::read(&paths.config()).unwrap_or_default())
 }
 
 fn defaults() -> Vec<Value> {

@@ -1,12 +1,11 @@
 //! The tables `[notify.NAME]`: where notices are brought, besides the inbox.
 
-use std::collections::BTreeMap;
-
 use kugetsu_core::{NoticeKind, Severity};
 use kugetsu_notify::{ChatId, Route};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::fields::{self, Fields, Text};
 use crate::errors::CliError;
 
 /// All kinds of notices.
@@ -84,70 +83,41 @@ impl Target {
     }
 }
 
-/// A text with where it stands, for what turns out to be wrong with it later.
-#[derive(Debug, Clone)]
-pub(crate) struct Text {
-    pub(crate) text: String,
-    at: String,
-}
-
-impl Text {
-    /// What is wrong with it.
-    pub(crate) fn wrong(&self, why: impl std::fmt::Display) -> CliError {
-        CliError::config(format!("{}: {why}", self.at))
-    }
-}
-
 /// Reads the value of `notify`. `at` says where an offset is.
 pub(super) fn read(
     value: Spanned<DeValue<'_>>,
     at: &dyn Fn(usize) -> String,
 ) -> Result<Vec<Sink>, CliError> {
-    let offset = value.span().start;
-    let DeValue::Table(sinks) = value.into_inner() else {
-        let why = "it has to be a table for each sink, such as [notify.phone]";
-        return Err(CliError::config(format!("{}: notify: {why}", at(offset))));
-    };
-    sinks
-        .into_iter()
-        .map(|(name, value)| {
-            let place = at(name.span().start);
-            let name = name.into_inner().into_owned();
-            sink(&name, &place, value, at)
-        })
-        .collect()
+    fields::tables("notify", value, at, sink)
 }
 
-fn sink(
-    name: &str,
-    place: &str,
-    value: Spanned<DeValue<'_>>,
-    at: &dyn Fn(usize) -> String,
-) -> Result<Sink, CliError> {
-    let wrong = |why: &str| CliError::config(format!("{place}: notify.{name}: {why}"));
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty() || name.len() > 40 || !name.chars().all(is_name) {
-        return Err(wrong("a name has up to 40 letters, digits, - and _"));
-    }
+/// The variables that a text names as those of secrets, be it TOML or not.
+pub(super) fn variables_told(text: &str) -> Vec<String> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let told = text.split("_env").skip(1).filter_map(|behind| {
+        let behind = behind.trim_start().strip_prefix('=')?.trim_start();
+        let name = behind.trim_start_matches(['"', '\'']);
+        let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+        Some(name[..end].to_owned()).filter(|name| !name.is_empty())
+    });
+    told.collect()
+}
+
+fn sink(name: &str, mut fields: Fields<'_>) -> Result<Sink, CliError> {
     if name == INBOX {
-        return Err(wrong("that is the name of the sink behind `kugetsu notify list`"));
+        return Err(fields.wrong("that is the name of the sink behind `kugetsu notify list`"));
     }
-    let DeValue::Table(table) = value.into_inner() else {
-        return Err(wrong("it has to be a table"));
-    };
-    let values = table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), value));
-    let mut fields = Fields { name, place, at, values: values.collect() };
     let kind = fields.needed("kind")?;
     let own: &[&str] = match kind.text.as_str() {
-        "command" => &["program"],
-        "webhook" => &["url", "secret_env", "insecure"],
-        "telegram" => &["token_env", "chats", "server"],
+        "command" => &["kind", "types", "severity", "program"],
+        "webhook" => &["kind", "types", "severity", "url", "secret_env", "insecure"],
+        "telegram" => &["kind", "types", "severity", "token_env", "chats", "server"],
         other => {
             let why = format!("{other:?} is none of command, webhook, telegram");
             return Err(kind.wrong(why));
         }
     };
-    fields.only(&kind.text, own)?;
+    fields.only(&format!("a {}", kind.text), own)?;
     let target = match kind.text.as_str() {
         "command" => Target::Command { program: fields.program()? },
         "webhook" => Target::Webhook {
@@ -157,134 +127,44 @@ fn sink(
         },
         _ => Target::Telegram {
             token: fields.variable("token_env")?,
-            chats: fields.chats()?,
+            chats: chats(&mut fields)?,
             server: fields.text("server")?,
         },
     };
-    let route = fields.route()?;
+    let route = route(&mut fields)?;
     Ok(Sink { name: name.to_owned(), target, route })
 }
 
-/// The values of a table, which are taken out one by one.
-struct Fields<'a> {
-    name: &'a str,
-    place: &'a str,
-    at: &'a dyn Fn(usize) -> String,
-    values: BTreeMap<String, Spanned<DeValue<'a>>>,
+fn chats(fields: &mut Fields<'_>) -> Result<Vec<ChatId>, CliError> {
+    let chat = |at: &str, value: &DeValue<'_>| {
+        let number = value.as_integer().filter(|number| number.radix() == 10);
+        let number = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
+        let why = "a chat is a number, such as 123456789; names can be taken by anybody";
+        number.map(ChatId).ok_or_else(|| CliError::config(format!("{at}: {why}")))
+    };
+    let chats = fields.list("chats", chat)?.ok_or_else(|| fields.missing("chats"))?;
+    if chats.is_empty() { Err(fields.missing("chats")) } else { Ok(chats) }
 }
 
-impl<'a> Fields<'a> {
-    /// The value with the words that name it in an error.
-    fn take(&mut self, key: &str) -> Option<(String, DeValue<'a>)> {
-        let value = self.values.remove(key)?;
-        let at = (self.at)(value.span().start);
-        Some((format!("{at}: notify.{}.{key}", self.name), value.into_inner()))
+fn route(fields: &mut Fields<'_>) -> Result<Route, CliError> {
+    let kind = |at: &str, value: &DeValue<'_>| {
+        let name = fields::text(at, value)?;
+        KINDS.into_iter().find(|kind| kind.to_string() == name).ok_or_else(|| {
+            let all = KINDS.map(|kind| kind.to_string()).join(", ");
+            CliError::config(format!("{at}: {name:?} is none of {all}"))
+        })
+    };
+    let mut route = Route::all();
+    if let Some(kinds) = fields.list("types", kind)? {
+        route = route.with_kinds(kinds);
     }
-
-    fn text(&mut self, key: &str) -> Result<Option<Text>, CliError> {
-        let Some((at, value)) = self.take(key) else { return Ok(None) };
-        let text = text(&at, &value)?;
-        Ok(Some(Text { text, at }))
-    }
-
-    fn needed(&mut self, key: &str) -> Result<Text, CliError> {
-        self.text(key)?.ok_or_else(|| self.missing(key))
-    }
-
-    /// The name of a variable. What is none may be the secret itself, and is not repeated.
-    fn variable(&mut self, key: &str) -> Result<Text, CliError> {
-        let name = self.needed(key)?;
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let begins = name.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if begins && name.text.chars().all(is_name) {
-            return Ok(name);
-        }
-        Err(name.wrong("it has to be the name of a variable, not the secret itself"))
-    }
-
-    fn flag(&mut self, key: &str) -> Result<bool, CliError> {
-        match self.take(key) {
-            None => Ok(false),
-            Some((_, DeValue::Boolean(flag))) => Ok(flag),
-            Some((at, _)) => Err(CliError::config(format!("{at}: it has to be true or false"))),
-        }
-    }
-
-    fn program(&mut self) -> Result<Vec<String>, CliError> {
-        let program = self.list("program", text)?.ok_or_else(|| self.missing("program"))?;
-        if program.is_empty() { Err(self.missing("program")) } else { Ok(program) }
-    }
-
-    fn chats(&mut self) -> Result<Vec<ChatId>, CliError> {
-        let chat = |at: &str, value: &DeValue<'_>| {
-            let number = value.as_integer().filter(|number| number.radix() == 10);
-            let number = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
-            let why = "a chat is a number, such as 123456789; names can be taken by anybody";
-            number.map(ChatId).ok_or_else(|| CliError::config(format!("{at}: {why}")))
+    if let Some(least) = fields.text("severity")? {
+        let found = SEVERITIES.into_iter().find(|(name, _)| *name == least.text);
+        let Some((_, severity)) = found else {
+            let all = SEVERITIES.map(|(name, _)| name).join(", ");
+            return Err(least.wrong(format!("{:?} is none of {all}", least.text)));
         };
-        let chats = self.list("chats", chat)?.ok_or_else(|| self.missing("chats"))?;
-        if chats.is_empty() { Err(self.missing("chats")) } else { Ok(chats) }
+        route = route.with_severity(severity);
     }
-
-    fn route(&mut self) -> Result<Route, CliError> {
-        let kind = |at: &str, value: &DeValue<'_>| {
-            let name = text(at, value)?;
-            KINDS.into_iter().find(|kind| kind.to_string() == name).ok_or_else(|| {
-                let all = KINDS.map(|kind| kind.to_string()).join(", ");
-                CliError::config(format!("{at}: {name:?} is none of {all}"))
-            })
-        };
-        let mut route = Route::all();
-        if let Some(kinds) = self.list("types", kind)? {
-            route = route.with_kinds(kinds);
-        }
-        if let Some(least) = self.text("severity")? {
-            let found = SEVERITIES.into_iter().find(|(name, _)| *name == least.text);
-            let Some((_, severity)) = found else {
-                let all = SEVERITIES.map(|(name, _)| name).join(", ");
-                return Err(least.wrong(format!("{:?} is none of {all}", least.text)));
-            };
-            route = route.with_severity(severity);
-        }
-        Ok(route)
-    }
-
-    fn list<T>(
-        &mut self,
-        key: &str,
-        read: impl Fn(&str, &DeValue<'_>) -> Result<T, CliError>,
-    ) -> Result<Option<Vec<T>>, CliError> {
-        let Some((at, value)) = self.take(key) else { return Ok(None) };
-        let DeValue::Array(values) = value else {
-            return Err(CliError::config(format!("{at}: it has to be a list: [ ... ]")));
-        };
-        values.iter().map(|value| read(&at, value.get_ref())).collect::<Result<_, _>>().map(Some)
-    }
-
-    fn missing(&self, key: &str) -> CliError {
-        CliError::config(format!("{}: notify.{}: `{key}` is missing", self.place, self.name))
-    }
-
-    /// Refuses what a sink of this kind does not have.
-    fn only(&self, kind: &str, own: &[&str]) -> Result<(), CliError> {
-        let all = [&["types", "severity"], own].concat();
-        let strange = self.values.iter().find(|(key, _)| !all.contains(&key.as_str()));
-        let Some((key, value)) = strange else { return Ok(()) };
-        let at = (self.at)(value.span().start);
-        let why = format!("{at}: notify.{}: a {kind} has no `{key}`", self.name);
-        Err(CliError::config(why).hint(format!("it has kind, {}", all.join(", "))))
-    }
-}
-
-/// A text that is not empty and holds nothing that acts on a terminal.
-pub(super) fn text(at: &str, value: &DeValue<'_>) -> Result<String, CliError> {
-    let wrong = |why: &str| CliError::config(format!("{at}: {why}"));
-    match value.as_str().map(str::trim) {
-        None => Err(wrong("it has to be a text")),
-        Some("") => Err(wrong("it is empty")),
-        Some(text) if text.chars().any(char::is_control) => {
-            Err(wrong("it has a control character in it"))
-        }
-        Some(text) => Ok(text.to_owned()),
-    }
+    Ok(route)
 }

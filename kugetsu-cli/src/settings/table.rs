@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Amount,
     /// Any text but an empty one.
     Text,
+    /// Any text, of which an empty one is none: then the setting is unset.
+    Wish,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// Some of these words, separated by commas.
@@ -61,7 +63,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting(
         ("base_branch", "KUGETSU_BASE_BRANCH"),
-        Kind::Text,
+        Kind::Wish,
         None,
         "The branch that worktrees start from. Unset, it is the remote's default branch.",
     ),
@@ -75,8 +77,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ("agent", "KUGETSU_AGENT"),
         Kind::Text,
         Some("opencode"),
-        "Which agent works: `opencode` (on one server), `opencode-run` (a process for each turn), or \
-         one that a custom program brings.",
+        "Which agent works: `opencode` (on one server), `opencode-run` (a process for each turn), \
+         `acp:NAME` or `command:NAME` (the tables [acp.NAME] and [command.NAME]), or one that a custom \
+         program brings.",
     ),
     setting(
         ("opencode_program", "KUGETSU_OPENCODE"),
@@ -98,7 +101,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting(
         ("inherit_variables", "KUGETSU_INHERIT_VARIABLES"),
-        Kind::Text,
+        Kind::Wish,
         None,
         "Variables of kugetsu's own environment that agents inherit beside the usual ones, such as \
          `AWS_PROFILE, AWS_REGION` or `AWS_*`.",
@@ -211,10 +214,10 @@ impl Kind {
                 _ => refuse("number above 0".into()),
             },
             Self::Text if text.is_empty() => Err("it is empty".into()),
-            Self::Text if text.chars().any(char::is_control) => {
+            Self::Text | Self::Wish if text.chars().any(char::is_control) => {
                 Err("it has a control character in it".into())
             }
-            Self::Text => Ok(text.to_owned()),
+            Self::Text | Self::Wish => Ok(text.to_owned()),
             Self::OneOf(words) if words.contains(&text) => Ok(text.to_owned()),
             Self::OneOf(words) => Err(format!("{text:?} is none of {}", words.join(", "))),
             Self::SomeOf(words) => {
@@ -236,7 +239,7 @@ impl Kind {
     pub(crate) fn toml(self, text: &str) -> String {
         match self {
             Self::Count { .. } | Self::Amount | Self::Flag => text.to_owned(),
-            Self::Text | Self::OneOf(_) | Self::SomeOf(_) => format!("{text:?}"),
+            Self::Text | Self::Wish | Self::OneOf(_) | Self::SomeOf(_) => format!("{text:?}"),
         }
     }
 }

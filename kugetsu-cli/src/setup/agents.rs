@@ -1,9 +1,11 @@
 //! The agents, each made when it is first needed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kugetsu_core::{AgentRunner, Role};
+use kugetsu_acp::{AcpConfig, AcpRunner};
+use kugetsu_core::{AgentId, AgentRunner, Role, Session};
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -14,36 +16,123 @@ use crate::caller;
 use crate::env_files::{self, Variables};
 use crate::errors::CliError;
 use crate::place::Place;
+use crate::settings::{ProgramAgent, Settings, Speaks};
 
 impl Setup {
+    /// The agent that works unless another one is asked for.
     pub(crate) fn agent(&self) -> Result<Arc<dyn AgentRunner>, CliError> {
         if let Some(agent) = self.agent.get() {
             return Ok(Arc::clone(agent));
         }
-        let place = self.place()?;
-        let name = place.setting("agent").unwrap_or("opencode");
-        let made: Arc<dyn AgentRunner> = match (self.registry.agents.get(name), name) {
-            (Some(make), _) => make(place)?,
-            (None, "opencode") => {
-                let runner = self.opencode(place, OpencodeEngine::Server, Role::Dev)?;
-                Arc::new(self.opencode.get_or_init(|| runner).clone())
-            }
-            (None, "opencode-run") => {
-                let runner = self.opencode(place, OpencodeEngine::Run, Role::Dev)?;
-                Arc::new(self.opencode.get_or_init(|| runner).clone())
-            }
-            _ => {
-                let ours = ["opencode", "opencode-run"];
-                return Err(no_backend("agent", name, &ours, self.registry.agents.keys()));
-            }
-        };
+        let name = self.place()?.setting("agent").unwrap_or("opencode");
+        let made = self.agent_made(name)?.ok_or_else(|| self.no_agent("agent", name))?;
         Ok(Arc::clone(self.agent.get_or_init(|| made)))
     }
 
-    /// The PM's agent: one of its own if it is an opencode, else the one that there is.
+    /// The agent of this name; `None` if none is set up.
+    pub(crate) fn agent_named(&self, name: &str) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+        let default = self.agent()?;
+        if self.place()?.setting("agent").unwrap_or("opencode") == name {
+            return Ok(Some(default));
+        }
+        self.agent_made(name)
+    }
+
+    /// The agent that `agent_for` names.
+    pub(crate) fn agent_for(&self, name: &AgentId) -> Result<Arc<dyn AgentRunner>, CliError> {
+        self.agent_named(name.as_str())?.ok_or_else(|| self.no_agent("agent_for", name.as_str()))
+    }
+
+    /// The agent with which the session is; `None` if it is not set up any more.
+    pub(crate) fn agent_of(
+        &self,
+        session: &Session,
+    ) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+        let agent = self.agent()?;
+        if *agent.id() == session.agent {
+            return Ok(Some(agent));
+        }
+        Ok(self.other_agents()?.into_iter().find(|agent| *agent.id() == session.agent))
+    }
+
+    /// The names of all agents that are set up.
+    pub(crate) fn agent_names(&self) -> Vec<String> {
+        let ours = ["opencode", "opencode-run"].map(str::to_owned);
+        let programs = self.settings().map(Settings::agents).unwrap_or_default();
+        let programs = programs.iter().map(|agent| agent.id.to_string());
+        let mut all: Vec<String> =
+            ours.into_iter().chain(programs).chain(self.registry.agents.keys().cloned()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Every agent that a task may ask for by its id.
+    pub(super) fn other_agents(&self) -> Result<Vec<Arc<dyn AgentRunner>>, CliError> {
+        let named = self.agent_names().into_iter().filter(|name| name != "opencode-run");
+        named.filter_map(|name| self.agent_named(&name).transpose()).collect()
+    }
+
+    fn no_agent(&self, setting: &str, name: &str) -> CliError {
+        no_backend(setting, name, &[], self.agent_names().iter())
+    }
+
+    fn agent_made(&self, name: &str) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+        let place = self.place()?;
+        if let Some(make) = self.registry.agents.get(name) {
+            return Ok(Some(make(place)?));
+        }
+        let engine = match name {
+            "opencode" => OpencodeEngine::Server,
+            "opencode-run" => OpencodeEngine::Run,
+            _ => {
+                let program = self.settings()?.agents().iter().find(|one| one.id.as_str() == name);
+                return program.map(|program| self.program_agent(program)).transpose();
+            }
+        };
+        // Both are one agent, with one database: whichever is there serves.
+        if self.opencode.get().is_none() {
+            let runner = self.opencode(place, engine, Role::Dev)?;
+            let _ = self.opencode.set(runner);
+        }
+        Ok(self.opencode.get().map(|runner| Arc::new(runner.clone()) as _))
+    }
+
+    /// An agent that is some program, as the settings describe it.
+    fn program_agent(&self, agent: &ProgramAgent) -> Result<Arc<dyn AgentRunner>, CliError> {
+        let place = self.place()?;
+        let mut environment = self.agents_environment(place, Role::Dev)?;
+        for (name, value) in &agent.environment {
+            environment = environment.with(name, value);
+        }
+        let mut command: Vec<OsString> = agent.program.iter().map(OsString::from).collect();
+        if let Some(program) = command.first_mut().filter(|_| agent.program[0].contains('/')) {
+            // A relative one would mean another directory where the agent works.
+            *program = self.around.directory.join(&*program).into();
+        }
+        let label = caller::label_of(Role::Dev, place.paths.root());
+        let state = place.state("agents").join(agent.id.as_str().replace(':', "-"));
+        Ok(match agent.speaks {
+            Speaks::Acp { permissions, forks } => {
+                let config = AcpConfig::new(agent.id.clone(), command, state)
+                    .with_environment(environment)
+                    .with_label(label)
+                    .with_permissions(permissions)
+                    .with_forks(forks);
+                Arc::new(AcpRunner::new(config))
+            }
+            Speaks::Command { json, resume } => {
+                let _ = (json, resume);
+                return Err(CliError::config(format!("{} is not there yet", agent.id)));
+            }
+        })
+    }
+
+    /// The PM's agent: opencode, which can be held to its role; but a custom program's own agent is
+    /// the PM's, too.
     pub(super) fn pm_agent(&self) -> Result<Arc<dyn AgentRunner>, CliError> {
         let agent = self.agent()?;
-        if self.opencode.get().is_none() {
+        if self.registry.agents.contains_key(self.place()?.setting("agent").unwrap_or("opencode")) {
             return Ok(agent);
         }
         if self.pm_opencode.get().is_none() {
@@ -79,6 +168,25 @@ impl Setup {
         foreign.fold(others.iter().collect(), Environment::without)
     }
 
+    /// What an agent's environment is, as changes to that of this process.
+    fn agents_environment(&self, place: &Place, role: Role) -> Result<Environment, CliError> {
+        let over = (role == Role::Pm).then_some(env_files::PM);
+        let variables = Variables::read(&place.paths, over)?;
+        let more = place.setting("inherit_variables").unwrap_or_default();
+        let environment = self.environment_of_others();
+        let ours = self.around.variables.keys();
+        let root = place.paths.root();
+        let mut environment =
+            env_files::environment(ours, more, &variables, environment).with("KUGETSU_DIR", root);
+        if let Some(temp) = place.settings.path("temp_dir") {
+            environment = environment.with("KUGETSU_TEMP_DIR", temp);
+        }
+        for secret in place.settings.sink_variables() {
+            environment = environment.without(secret);
+        }
+        Ok(environment)
+    }
+
     fn opencode(
         &self,
         place: &Place,
@@ -87,24 +195,13 @@ impl Setup {
     ) -> Result<OpencodeRunner, CliError> {
         let program = place.settings.path("opencode_program").unwrap_or("opencode".into());
         let is_name = program.components().count() == 1;
-        let program = if is_name { program } else { self.around.directory.join(program) };
-        let root = place.paths.root();
         // A relative one would mean another directory where the agent works.
-        let over = (role == Role::Pm).then_some(env_files::PM);
-        let variables = Variables::read(&place.paths, over)?;
-        let more = place.setting("inherit_variables").unwrap_or_default();
-        let environment = self.environment_of_others();
-        let ours = self.around.variables.keys();
-        let mut environment =
-            env_files::environment(ours, more, &variables, environment).with("KUGETSU_DIR", root);
+        let program = if is_name { program } else { self.around.directory.join(program) };
+        let environment = self.agents_environment(place, role)?;
         let mut rules = RuleBook::default();
         if let Some(temp) = place.settings.path("temp_dir") {
             let inside = format!("{}/*", temp.display());
             rules.dev.push(Rule::allow("external_directory", inside));
-            environment = environment.with("KUGETSU_TEMP_DIR", temp);
-        }
-        for secret in place.settings.sink_variables() {
-            environment = environment.without(secret);
         }
         let mut config = OpencodeConfig::new(place.state("opencode"))
             .with_program(program)
@@ -112,7 +209,7 @@ impl Setup {
             .with_project_config(place.setting("trust_project_config") == Some("yes"))
             .with_rules(rules)
             .with_environment(environment)
-            .with_label(caller::label_of(role, root));
+            .with_label(caller::label_of(role, place.paths.root()));
         if role == Role::Pm
             && let Some(own) = own_program()
         {

@@ -1,12 +1,13 @@
 //! Putting the backends together, each when it is first needed.
 
 mod agents;
+mod gone;
 mod plugins;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use kugetsu_core::{
@@ -22,7 +23,7 @@ use kugetsu_queue::{
 };
 use tokio::sync::OnceCell;
 
-use crate::args::{Color, Global};
+use crate::args::{Color, Global, StoreKind};
 use crate::caller::Caller;
 use crate::env_files;
 use crate::errors::{CliError, Kind};
@@ -36,6 +37,8 @@ use crate::screen::Screen;
 use crate::settings::{self, Settings};
 use crate::surroundings::Surroundings;
 use crate::tasks;
+
+pub(crate) use gone::Gone;
 
 /// Everything that a command may need.
 pub(crate) struct Setup {
@@ -157,14 +160,16 @@ impl Setup {
         Ok(&self.place()?.settings)
     }
 
-    /// Has the screen, and panics, mask the secrets that are known. Wrong settings and files are told by whoever
-    /// needs them.
+    /// Has the screen, and panics, mask the secrets that are known. What is wrong with settings and
+    /// files is told by whoever needs them, and takes the mask off nothing.
     pub(crate) fn hide_secrets(&self) {
-        let Ok(paths) = self.paths() else { return };
-        let named = || self.settings().map(Settings::sink_variables).into_iter().flatten();
-        if let Ok(mask) = env_files::mask(paths, &self.around.variables, named()) {
-            self.screen.hide(mask);
-        }
+        let paths = self.paths().ok();
+        let named = match self.settings() {
+            Ok(settings) => settings.sink_variables().map(str::to_owned).collect(),
+            Err(_) => paths.map(settings::variables_told).unwrap_or_default(),
+        };
+        let named = named.iter().map(String::as_str);
+        self.screen.hide(env_files::mask_of_what_is_there(paths, &self.around.variables, named));
         if self.around.is_of_process {
             panics::mask(&self.screen);
         }
@@ -221,14 +226,12 @@ impl Setup {
                 match (self.registry.stores.get(name), name) {
                     (Some(open), _) => Ok(open(place).await?),
                     (None, "sqlite") => {
-                        let paths = &place.paths;
-                        if !paths.database().exists() && paths.has_remains() {
-                            return Err(gone(&self.screen.path(&paths.database())));
-                        }
+                        self.must_not_be_gone(StoreKind::Sqlite, place)?;
                         let store = SqliteStore::open(place.paths.database()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
                     (None, "json") => {
+                        self.must_not_be_gone(StoreKind::Json, place)?;
                         let store = JsonStore::open(place.paths.root()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store))
                     }
@@ -239,6 +242,30 @@ impl Setup {
                 }
             })
             .await
+    }
+
+    /// A store that was there is not made anew without a word: it would be an empty queue.
+    fn must_not_be_gone(&self, kind: StoreKind, place: &Place) -> Result<(), CliError> {
+        let Some(gone) = Gone::find(kind, &place.paths) else { return Ok(()) };
+        let shown = |path: &Path| self.screen.path(path);
+        let message = format!("{} is gone, though kugetsu has worked here", shown(&gone.path));
+        Err(CliError::new(Kind::Damaged, message).hint(gone.advice(shown)))
+    }
+
+    /// The error, or that the store was converted meanwhile, if that is why.
+    pub(crate) fn or_converted(&self, error: CliError) -> CliError {
+        let (Kind::Failed | Kind::Damaged, Some(place)) = (error.kind, self.place.get()) else {
+            return error;
+        };
+        let settings = Settings::read(&place.paths, &self.around, &self.global.config);
+        let Ok(settings) = settings else { return error };
+        let store = |settings: &Settings| settings.get("store").unwrap_or("sqlite").to_owned();
+        let now = store(&settings);
+        if now == store(&place.settings) {
+            return error;
+        }
+        CliError::new(Kind::Temporary, format!("the store was converted to {now} meanwhile"))
+            .hint("try again")
     }
 
     pub(crate) fn slots(&self) -> Result<Arc<FileSlots>, CliError> {
@@ -312,7 +339,9 @@ impl Setup {
 
     /// An engine in which one agent is everybody's. It makes sessions, and needs one server for it.
     pub(crate) async fn engine_of_one(&self) -> Result<Engine, CliError> {
-        self.engine_with(self.agent()?).await
+        let agent = self.agent()?;
+        let is_opencode = self.dev_opencode()?.is_some_and(|opencode| opencode.id() == agent.id());
+        self.engine_with(if is_opencode { agent } else { self.pm_agent()? }).await
     }
 
     async fn engine_with(&self, pm_agent: Arc<dyn AgentRunner>) -> Result<Engine, CliError> {
@@ -327,6 +356,12 @@ impl Setup {
         )
         .with_memos(Arc::clone(&stores.memos))
         .with_pm_agent(pm_agent);
+        let mut backends =
+            self.other_agents()?.into_iter().fold(backends, Backends::with_other_agent);
+        for (repository, name) in &settings.agent_for().repositories {
+            let agent = self.agent_for(name)?.id().clone();
+            backends = backends.with_agent_for(repository.clone(), agent);
+        }
         let mask = env_files::mask(paths, &self.around.variables, settings.sink_variables())?;
         let prompts = Prompts::default()
             .with_dev_file(paths.dev_prompt())
@@ -421,23 +456,7 @@ pub(crate) fn clock() -> Result<SystemClock, CliError> {
 
 /// Unique among all workers: the machine, the process, and the process's only worker.
 fn worker() -> Result<WorkerId, CliError> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host
-        .trim()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-        .take(60)
-        .collect();
-    let host = host.trim_start_matches('-');
-    let host = if host.is_empty() { "host" } else { host };
-    WorkerId::new(format!("{host}-{}-0", std::process::id()))
-        .map_err(|error| CliError::failed(error.to_string()))
-}
-
-/// A store that was there is not made anew without a word: it would be an empty queue.
-fn gone(path: &str) -> CliError {
-    CliError::new(Kind::Damaged, format!("{path} is gone, though kugetsu has worked here"))
-        .hint("put it back from a backup, or run `kugetsu doctor --fix` to begin a new one")
+    kugetsu_queue::new_worker().map_err(|error| CliError::failed(error.to_string()))
 }
 
 fn no_backend<'a>(

@@ -43,10 +43,10 @@ impl Setup {
                 known => told.hint(format!("there are: {known}")),
             });
         };
-        let program = table.command.first().map(PathBuf::from).unwrap_or_default();
+        let program = table.program.first().map(PathBuf::from).unwrap_or_default();
         let directory = place.state("plugins").join(name);
         let mut config = PluginConfig::new(name, program, directory)
-            .with_arguments(table.command.iter().skip(1));
+            .with_arguments(table.program.iter().skip(1));
         if let Some(limit) = table.limit {
             config = config.with_limit(limit);
         }

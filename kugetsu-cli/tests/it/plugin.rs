@@ -25,29 +25,33 @@ fn configured(text: &str) -> (u8, String) {
 #[test]
 fn what_is_wrong_with_a_plugins_table_is_told_with_its_line() {
     for (text, code, told) in [
-        ("plugin = 1\n", 78, "config.toml:1: plugin: it has to be a table for each plugin"),
+        (
+            "plugin = 1\n",
+            78,
+            "config.toml:1: plugin: it has to be a table for each, such as [plugin.NAME]",
+        ),
         ("[plugin.\"a b\"]\n", 78, "config.toml:1: plugin.a b: a name has up to 40 letters"),
-        ("[plugin.mine]\n", 78, "config.toml:1: plugin.mine: `command` is missing"),
+        ("[plugin.mine]\n", 78, "config.toml:1: plugin.mine: `program` is missing"),
         (
-            "[plugin.mine]\ncommand = \"x\"\n",
+            "[plugin.mine]\nprogram = \"x\"\n",
             78,
-            "config.toml:2: plugin.mine.command: it has to be a list",
+            "config.toml:2: plugin.mine.program: it has to be a list",
         ),
-        ("[plugin.mine]\ncommand = [\"./x\"]\n", 78, "has to be an absolute path, or a name"),
+        ("[plugin.mine]\nprogram = [\"./x\"]\n", 78, "has to be an absolute path, or a name"),
         (
-            "[plugin.mine]\ncommand = [\"x\", 1]\n",
+            "[plugin.mine]\nprogram = [\"x\", 1]\n",
             78,
-            "config.toml:2: plugin.mine.command: it has to be a text",
+            "config.toml:2: plugin.mine.program: it has to be a text",
         ),
         (
-            "[plugin.mine]\ncommand = [\"x\"]\ntimeout_seconds = 0\n",
+            "[plugin.mine]\nprogram = [\"x\"]\ntimeout_seconds = 0\n",
             78,
             "config.toml:3: plugin.mine.timeout_seconds: it has to be a whole number from 1 to 86400",
         ),
         (
-            "[plugin.mine]\ncommand = [\"x\"]\nfast = true\n",
+            "[plugin.mine]\nprogram = [\"x\"]\nfast = true\n",
             78,
-            "config.toml:3: plugin.mine.fast: there is no such field",
+            "config.toml:3: plugin.mine: a plugin has no `fast`",
         ),
     ] {
         let (found, err) = configured(text);
@@ -61,12 +65,12 @@ fn a_plugin_that_is_not_there_is_told_by_its_name() {
     assert_eq!(code, 78);
     assert!(err.contains("there is no plugin \"mine\"") && err.contains("[plugin.NAME]"), "{err}");
     let (code, err) =
-        configured("worktrees = \"plugin:mine\"\n[plugin.other]\ncommand = [\"x\"]\n");
+        configured("worktrees = \"plugin:mine\"\n[plugin.other]\nprogram = [\"x\"]\n");
     assert!(code == 78 && err.contains("there are: other"), "{err}");
     let (code, err) = configured("worktrees = \"plugin\"\n");
     assert!(code == 78 && err.contains("known are: git, plugin:<name>"), "{err}");
     let (code, err) =
-        configured("worktrees = \"plugin:mine\"\n[plugin.mine]\ncommand = [\"no-such-program\"]\n");
+        configured("worktrees = \"plugin:mine\"\n[plugin.mine]\nprogram = [\"no-such-program\"]\n");
     assert_eq!(code, 69, "{err}");
     assert!(
         err.contains("the plugin mine cannot be started: there is no program no-such-program"),
@@ -87,7 +91,7 @@ fn the_worktrees_are_the_plugins() {
     let list = serde_json::json!({ "example.com/acme/widgets": source.path() });
     std::fs::write(kugetsu.join("repos.json"), list.to_string()).unwrap();
     let settings = format!(
-        "worktrees = \"plugin:mine\"\n[plugin.mine]\ncommand = [\"python3\", \"{}\"]\n",
+        "worktrees = \"plugin:mine\"\n[plugin.mine]\nprogram = [\"python3\", \"{}\"]\n",
         sample().display()
     );
     std::fs::write(kugetsu.join("config.toml"), settings).unwrap();

@@ -67,14 +67,19 @@ fn a_mistake_names_file_line_and_key() {
         ("config.toml", "task_timeout_hours = [1]\n"),
         ("config.toml", "agent = \"unclosed\nstore = 1\n"),
         ("config.toml", "agent = \"nobody\"\nunknown_at_all = 1"),
-        ("config", "MAX_CONCURRENT_AGENTS=3\nMAX_CONCURRENT_AGENT=4\n"),
         ("config", "TASK_TIMEOUT_HOURS=$(rm -rf /)\n"),
         ("config", "TASK_TIMEOUT_HOURS=\"1\n"),
-        ("config", "just words\n"),
     ] {
         let desk = with_file(file, text);
-        let ran = desk.run(&["config", "list"]);
+        let ran = desk.run(&["status"]);
         assert_eq!(ran.code, 78, "{}", ran.shown());
+        // Whoever looks what there is sees all that makes sense.
+        let list = desk.run(&["config", "list"]).done();
+        let told = ran.err.strip_prefix("error: ").unwrap();
+        assert!(list.out.contains("max_concurrent_agents"), "{}", list.shown());
+        assert_eq!(list.err.strip_prefix("warning: ").unwrap(), told);
+        let mistakes = desk.run(&["config", "list", "--json"]).done().json()["mistakes"].clone();
+        assert!(told.starts_with(mistakes[0].as_str().unwrap()), "{mistakes}");
         let root = desk.path("").to_string_lossy().into_owned();
         let told = ran.err.replace(&root, "<desk>/");
         let _ = writeln!(seen, "{file}: {text:?}\n{told}");
@@ -109,4 +114,70 @@ fn the_default_server_completes_a_reference() {
     let words: Vec<&str> = words.iter().chain(&flag).copied().collect();
     desk.run(&words).done();
     assert!(desk.worktree().is_dir());
+}
+
+#[test]
+fn lines_of_the_bash_versions_config_that_are_no_settings_of_ours_stop_nothing_and_are_told() {
+    let desk = with_file(
+        "config",
+        "MAX_CONCURRENT_AGENTS=5\nif true; then\n  COLOUR=red\nfi\nMAX_CONCURRENT_AGENT=4\n\
+         source ~/.more\necho \"$HOME\"\n[ -x y ]\n",
+    );
+    let told = |text: &str| {
+        ["line 2 (it is not KEY=VALUE, and nothing is run), line 3 (there is no setting \"COLOUR\")",
+         "line 5 (there is no setting \"MAX_CONCURRENT_AGENT\"; did you mean `max_concurrent_agents`?)",
+         "and 2 more"].iter().filter(|words| text.contains(*words)).count()
+    };
+    assert_eq!(desk.run(&["status"]).done().err, "");
+    let init = desk.run(&["init"]).done();
+    assert_eq!(told(&init.err), 3, "{}", init.err);
+    assert_eq!(desk.run(&["status"]).done().shown(), "$ kugetsu status\nok\n");
+    let list = desk.run(&["config", "list"]).done();
+    assert_eq!(told(&list.err), 3, "{}", list.err);
+    assert!(list.out.contains("config:1"), "{}", list.out);
+    let doctor = desk.run(&["doctor", "--json"]).json();
+    let of_it = |finding: &&serde_json::Value| finding["check"] == "settings.left-out";
+    let finding = doctor["findings"].as_array().unwrap().iter().find(of_it).unwrap().clone();
+    assert_eq!(finding["severity"], "warning");
+    assert_eq!(told(finding["found"].as_str().unwrap()), 3, "{finding}");
+}
+
+#[test]
+fn each_line_that_init_has_commented_out_may_be_uncommented_and_is_the_default() {
+    let desk = desk();
+    desk.run(&["init"]).done();
+    let text = std::fs::read_to_string(desk.kugetsu("config.toml")).unwrap();
+    let list = || desk.run(&["config", "list", "--json"]).done().json();
+    let value = |list: &serde_json::Value, key: &str| {
+        let rows = list["settings"].as_array().unwrap();
+        rows.iter().find(|row| row["key"] == key).map(|row| row["value"].clone())
+    };
+    let defaults = list();
+    let (mut keys, mut tables, mut lines) = (0, 0, text.lines().peekable());
+    while let Some(line) = lines.next() {
+        let Some(plain) = line.strip_prefix("# ") else { continue };
+        let mut with = plain.to_owned();
+        let key = plain
+            .split_once(" = ")
+            .map(|(key, _)| key)
+            .and_then(|key| value(&defaults, key).map(|_| key));
+        if plain.starts_with('[') {
+            tables += 1;
+            while let Some(more) = lines.next_if(|line| line.starts_with("# ")) {
+                with = format!("{with}\n{}", &more[2..]);
+            }
+        } else if key.is_some() {
+            keys += 1;
+        } else {
+            continue;
+        }
+        std::fs::write(desk.kugetsu("config.toml"), format!("{text}\n{with}\n")).unwrap();
+        let now = list();
+        assert_eq!(now["mistakes"], serde_json::json!([]), "{with}");
+        if let (Some(key), false) = (key, key == Some("agent")) {
+            assert_eq!(value(&now, key), value(&defaults, key), "{with}");
+        }
+    }
+    let settings = defaults["settings"].as_array().unwrap().len();
+    assert_eq!((keys, tables >= 3), (settings, true), "{tables}");
 }

@@ -7,6 +7,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Something of a type that this version does not know.
+///
+/// Exhaustive: whatever is tagged with a type has these two parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unknown {
     /// Its type.
@@ -35,6 +37,8 @@ pub(crate) fn foreign<'de, T: KnownTypes, D: Deserializer<'de>>(
 }
 
 /// Any JSON value, with the members of objects in their order.
+///
+/// Exhaustive: JSON has no others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Json {
     /// `null`.

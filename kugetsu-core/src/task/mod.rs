@@ -18,7 +18,7 @@ pub use apply::{Change, IllegalChange};
 
 use crate::agent::{Role, Usage};
 use crate::error::{Cause, Failure};
-use crate::ids::{Attempt, Priority, Revision, TaskId, WorkerId};
+use crate::ids::{AgentId, Attempt, Priority, Revision, TaskId, WorkerId};
 use crate::issue::IssueRef;
 use crate::time::{Due, Moment, Timestamp};
 
@@ -67,13 +67,18 @@ fn none(count: &u32) -> bool {
 #[non_exhaustive]
 pub enum Request {
     /// A dev agent is to work on an issue.
+    #[non_exhaustive]
     Dev {
         /// Which issue.
         issue: IssueRef,
         /// What it is told.
         message: String,
+        /// Which agent; without, the one that has the issue's session, or else the default one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
     },
     /// The PM is told something.
+    #[non_exhaustive]
     Pm {
         /// What it is told.
         message: String,
@@ -83,7 +88,24 @@ pub enum Request {
 impl Request {
     /// A dev agent is to work on `issue`.
     pub fn dev(issue: IssueRef, message: impl Into<String>) -> Self {
-        Self::Dev { issue, message: message.into() }
+        Self::Dev { issue, message: message.into(), agent: None }
+    }
+
+    /// This agent is to work on the issue, and no other; `None` leaves it to whoever carries it out.
+    /// The PM is always the PM's agent, so that this changes nothing for it.
+    pub fn with_agent(mut self, wanted: Option<AgentId>) -> Self {
+        if let Self::Dev { agent, .. } = &mut self {
+            *agent = wanted;
+        }
+        self
+    }
+
+    /// The agent that is asked for by name.
+    pub fn agent(&self) -> Option<&AgentId> {
+        match self {
+            Self::Dev { agent, .. } => agent.as_ref(),
+            Self::Pm { .. } => None,
+        }
     }
 
     /// The PM is told `message`.
@@ -142,6 +164,8 @@ pub enum TaskState {
 }
 
 /// The right of one worker to carry out one attempt, until it expires.
+///
+/// Made by [`Task::apply`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Lease {
@@ -192,6 +216,8 @@ pub struct Report {
 }
 
 /// One try at a task, kept for ever.
+///
+/// Made by [`Task::apply`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttemptRecord {
@@ -359,6 +385,14 @@ impl Task {
     /// Whether it is over.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, TaskState::Settled { .. })
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            TaskState::Settled { outcome, .. } => Some(outcome),
+            _ => None,
+        }
     }
 
     /// The lease, if a worker has one, lapsed or not.

@@ -29,7 +29,25 @@ struct IssueDocument {
     state: String,
     html_url: Option<String>,
     author_association: Option<String>,
+    labels: Option<Vec<Label>>,
     pull_request: Option<IgnoredAny>,
+}
+
+/// GitHub's own documentation has both.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Label {
+    Name(String),
+    Whole { name: Option<String> },
+}
+
+impl Label {
+    fn name(self) -> Option<String> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Whole { name } => name,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -105,6 +123,8 @@ pub(crate) async fn fetch(asker: &Asker, issue: &IssueRef) -> Result<Issue, Forg
     fetched.text = document.body.unwrap_or_default();
     fetched.open = document.state == "open";
     fetched.address = document.html_url.unwrap_or_default();
+    fetched.labels =
+        document.labels.unwrap_or_default().into_iter().filter_map(Label::name).collect();
     for comment in comments {
         let author = people.author(name_of(comment.user), comment.author_association).await?;
         let at = time(comment.created_at.as_deref());

@@ -26,6 +26,8 @@ struct IssueDocument {
     author: Option<User>,
     state: String,
     web_url: Option<String>,
+    #[serde(default)]
+    labels: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +81,7 @@ pub(crate) async fn fetch(asker: &Asker, issue: &IssueRef) -> Result<Issue, Forg
     fetched.text = document.description.unwrap_or_default();
     fetched.open = document.state == "opened";
     fetched.address = document.web_url.unwrap_or_default();
+    fetched.labels = document.labels;
     for note in notes {
         let author = people.author(note.author).await?;
         let (at, text) = (time(note.created_at.as_deref()), note.body.unwrap_or_default());

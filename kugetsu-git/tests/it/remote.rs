@@ -59,13 +59,25 @@ async fn a_repository_that_is_not_there_is_told_and_not_tried_again() {
     }
 }
 
+/// A port of this machine that nobody listens on.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 #[tokio::test]
-async fn a_server_that_is_down_is_tried_again_later() {
+async fn a_server_that_cannot_be_reached_is_no_fault_of_the_tasks_and_is_tried_again_later() {
     let ground = Ground::new();
-    for address in [server("503 Service Unavailable"), "http://127.0.0.1:1/acme/widgets.git".into()]
-    {
+    for (address, words) in [
+        (server("503 Service Unavailable"), "503"),
+        (server("429 Too Many Requests"), "429"),
+        (format!("http://127.0.0.1:{}/acme/widgets.git", closed_port()), "onnect"),
+        ("https://git.example.invalid/acme/widgets.git".into(), "resolve host"),
+    ] {
         let error = error_from(&ground, &address).await;
-        assert!(matches!(error, WorktreeError::Backend { retry: Retry::Later, .. }), "{error}");
+        assert!(matches!(error, WorktreeError::Unreachable { .. }), "{address}: {error}");
+        assert_eq!(error.retry(), Retry::Later);
+        let told = error.to_string();
+        assert!(told.contains(words) && told.contains(&address), "{address}: {told}");
     }
 }
 

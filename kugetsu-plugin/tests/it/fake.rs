@@ -32,7 +32,7 @@ pub(crate) fn fake_with(deed: &str, set: impl FnOnce(PluginConfig) -> PluginConf
 
 /// A test cannot be its own guard.
 pub(crate) fn guard() -> GuardProgram {
-    GuardProgram::at(env!("CARGO_BIN_EXE_plugin-test-guard"))
+    GuardProgram::at(crate::world::AGENT)
 }
 
 impl Fake {

@@ -1,60 +1,60 @@
-//! The sample plugin keeps the promises of a worktree provider.
+//! What every agent runner promises, kept through both outputs.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use kugetsu_core::{RepoRef, WorktreeProvider};
-use kugetsu_plugin::{Plugin, PluginConfig, PluginWorktrees};
-use kugetsu_testkit::sandbox::SampleRepository;
-use kugetsu_testkit::suite::WorktreeFixture;
-use tempfile::TempDir;
+use kugetsu_core::AgentRunner;
+use kugetsu_plugin::Output;
+use kugetsu_testkit::suite::{AgentRunnerFixture, agents};
 
-struct Sample {
-    root: TempDir,
-    sources: Arc<Mutex<BTreeMap<RepoRef, SampleRepository>>>,
-}
-
-impl Sample {
-    fn new() -> Self {
-        Self { root: TempDir::new().unwrap(), sources: Arc::default() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().canonicalize().unwrap().join(name)
-    }
-}
+use crate::world::World;
 
 #[async_trait]
-impl WorktreeFixture for Sample {
-    async fn open(&self) -> Arc<dyn WorktreeProvider> {
-        let program =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/plugins/worktrees.py");
-        let config = PluginConfig::new("sample", "python3", self.path("plugin"))
-            .with_arguments([program])
-            .with_guard(crate::fake::guard())
-            .with_variable("GIT_CONFIG_GLOBAL", "/dev/null")
-            .with_variable("GIT_CONFIG_NOSYSTEM", "1");
-        let (sources, nowhere) = (Arc::clone(&self.sources), self.path("nowhere"));
-        let from = move |repository: &RepoRef| {
-            let sources = sources.lock().unwrap();
-            let path = sources.get(repository).map_or(nowhere.as_path(), SampleRepository::path);
-            Ok(path.to_str().unwrap().to_owned())
-        };
-        Arc::new(PluginWorktrees::new(Plugin::new(config)).with_sources(from))
+impl AgentRunnerFixture for World {
+    async fn runner(&self) -> Arc<dyn AgentRunner> {
+        Arc::new(self.agent())
     }
 
-    async fn source(&self, repository: &RepoRef) -> SampleRepository {
-        let mut sources = self.sources.lock().unwrap();
-        let path = self.path(&format!("source-{}", sources.len()));
-        let source = sources.entry(repository.clone());
-        source.or_insert_with(|| SampleRepository::with_commits(&path, 3).unwrap()).clone()
+    async fn directory(&self) -> PathBuf {
+        self.work()
     }
 
-    fn missing(&self) -> RepoRef {
-        "git.example/no/where".parse().unwrap()
+    async fn open(&self, gate: &str) {
+        self.open(gate);
+    }
+
+    async fn heard(&self) -> Vec<String> {
+        self.heard()
+    }
+
+    async fn until_at_work(&self, turns: usize) {
+        self.until_at_work(turns).await;
+    }
+
+    fn has_sessions(&self) -> bool {
+        false
     }
 }
 
-kugetsu_testkit::worktree_provider_conformance!(Sample::new());
+mod as_lines_of_json {
+    kugetsu_testkit::agent_runner_conformance!(super::World::new(super::Output::Json));
+}
+
+/// For these an agent needs more than words: tools, questions, and the cause of a failure.
+const MORE_THAN_WORDS: [&str; 3] = [
+    "the_agent_works_in_the_directory_it_was_given",
+    "a_rate_limit_is_told_as_one_of_its_provider",
+    "what_nobody_may_grant_is_refused_and_told",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_text_keeps_all_promises_that_words_can_keep() {
+    let is_beyond = |name: &str| MORE_THAN_WORDS.contains(&name);
+    assert_eq!(agents::PROMISES.iter().filter(|promise| is_beyond(promise.name)).count(), 3);
+    for promise in agents::PROMISES {
+        let world: Box<dyn AgentRunnerFixture> = Box::new(World::new(Output::Text));
+        let kept = promise.check(&*world).await;
+        assert_eq!(kept.is_err(), is_beyond(promise.name), "{}: {kept:?}", promise.name);
+    }
+}

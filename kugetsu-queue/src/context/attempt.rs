@@ -50,7 +50,7 @@ impl Contexts {
         now: Timestamp,
         mask: Arc<Mask>,
     ) -> Option<(AttemptContext, Option<String>)> {
-        let Request::Dev { issue, message } = &task.request else { return None };
+        let Request::Dev { issue, message, .. } = &task.request else { return None };
         let (found, wrong) = match self.find(issue) {
             Ok(found) => (found, None),
             Err(error) => (None, Some(error)),

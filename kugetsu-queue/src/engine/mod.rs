@@ -5,13 +5,14 @@ mod recover;
 mod serve;
 mod start;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, SessionStore,
-    SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
+    AgentId, AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, RepoRef,
+    SessionStore, SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ pub use start::{StartError, Wait};
 use crate::context::Contexts;
 use crate::hold::{HoldKind, Holds};
 use crate::line::rules::Prompts;
-use crate::line::{Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
+use crate::line::{Agents, Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
 use crate::logs::Logs;
 use crate::mask::Mask;
 use crate::watch::WatchedStore;
@@ -42,8 +43,13 @@ pub struct Backends {
     pub slots: Arc<dyn SlotPool>,
     /// Worktrees.
     pub worktrees: Arc<dyn WorktreeProvider>,
-    /// The agent that works on issues.
+    /// The agent that works on issues unless another one is asked for.
     pub agent: Arc<dyn AgentRunner>,
+    /// Others that a [request](kugetsu_core::Request::with_agent) may ask for by their id; none
+    /// unless set.
+    pub others: Vec<Arc<dyn AgentRunner>>,
+    /// Which agent works on the issues of a repository, if it is not the default one.
+    pub agent_for: BTreeMap<RepoRef, AgentId>,
     /// The PM's agent: the same one unless set.
     pub pm_agent: Arc<dyn AgentRunner>,
     /// What is remembered by name, such as that the queue is paused: in memory unless set.
@@ -64,7 +70,34 @@ impl Backends {
         (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
     ) -> Self {
         let (pm_agent, memos) = (Arc::clone(&agent), Arc::new(MemoryStore::new()));
-        Self { tasks, sessions, slots, worktrees, agent, pm_agent, memos, clock, chance }
+        let (others, agent_for) = (Vec::new(), BTreeMap::new());
+        Self {
+            tasks,
+            sessions,
+            slots,
+            worktrees,
+            agent,
+            others,
+            agent_for,
+            pm_agent,
+            memos,
+            clock,
+            chance,
+        }
+    }
+
+    /// Another agent beside the default one, for requests that ask for it by its id. Of two with one
+    /// id the first counts.
+    pub fn with_other_agent(mut self, agent: Arc<dyn AgentRunner>) -> Self {
+        self.others.push(agent);
+        self
+    }
+
+    /// Has this agent, the default one or one of the others, work on the issues of a repository that
+    /// have no session yet, unless a request asks for another.
+    pub fn with_agent_for(mut self, repository: RepoRef, agent: AgentId) -> Self {
+        self.agent_for.insert(repository, agent);
+        self
     }
 
     /// Another agent for the PM.
@@ -116,7 +149,11 @@ impl Engine {
             queue: TaskQueue::new(Arc::new(store.clone()), clock, chance),
             sessions: backends.sessions,
             worktrees: backends.worktrees,
-            agent: backends.agent,
+            agents: Agents {
+                default: backends.agent,
+                others: backends.others,
+                of_repositories: backends.agent_for,
+            },
             pm_agent: backends.pm_agent,
             clock: backends.clock,
             chance: backends.chance,

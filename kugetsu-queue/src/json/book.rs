@@ -1,5 +1,6 @@
 //! The journal with what it says, used from async code and beside other processes.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::contents;
 use super::journal::{self, AppendFault, Journal, ReadFault, beside};
+use super::mark::{self, Mark};
 use super::state::State;
 use super::view::View;
 use crate::blocking::blocking;
@@ -16,6 +18,9 @@ use crate::slots::KernelLock;
 
 /// How long a call waits for another process's write.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is said where there is no journal any more.
+pub(super) const GONE: &str = "the file is gone, though it was made before";
 
 /// A journal below this length is never rewritten.
 const SHORT: u64 = 1 << 20;
@@ -66,20 +71,30 @@ impl Book {
         &self.shared.path
     }
 
-    /// Opens the journal, or makes it, and mends the view if somebody died before it was written.
+    pub(super) fn view(&self) -> &View {
+        &self.shared.view
+    }
+
+    /// Opens the journal, or makes it, and makes up for what somebody who died has not written
+    /// beside it.
     pub(super) async fn ready(&self) -> Result<(), Fault> {
         let shared = Arc::clone(&self.shared);
-        blocking(move || {
-            let is_current = shared.read(|open| Ok(shared.view.is_current(open)))?;
-            if !is_current && let Some(_turn) = shared.turn(Duration::ZERO)? {
-                shared.read(|open| {
-                    shared.view.write(open);
-                    Ok(())
-                })?;
-            }
-            Ok(())
-        })
-        .await
+        blocking(move || shared.ready()).await
+    }
+
+    /// The same on this thread.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        self.shared.ready()
+    }
+
+    /// The journal as it lies there, read to its end.
+    pub(super) fn look(&self) -> Result<Open, Fault> {
+        self.shared.opened()
+    }
+
+    /// The right to write.
+    pub(super) fn turn(&self) -> Result<Turn<'_>, Fault> {
+        self.shared.turn(PATIENCE)?.ok_or_else(busy)
     }
 
     /// Asks what the journal says by now.
@@ -130,6 +145,7 @@ impl Book {
                 Err(error) => return Ok(Err(error)),
             };
             journal::rename(&shared.path, &aside)?;
+            let _ = fs::remove_file(journal::spare(&shared.path));
             shared.view.remove();
             *place = None;
             Ok(Ok((done, aside)))
@@ -142,11 +158,35 @@ impl Book {
         &self,
         records: impl Iterator<Item = Result<String, Fault>>,
     ) -> Result<bool, Fault> {
-        self.shared.make_with(records)
+        self.shared.make_with(records, Was::Whatever)
+    }
+}
+
+/// Whether a journal may be made where there was one that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Was {
+    Never,
+    Whatever,
+}
+
+impl Open {
+    pub(super) fn new(journal: Journal, state: State) -> Self {
+        Self { journal, state, weigh: SHORT }
     }
 }
 
 impl Shared {
+    fn ready(&self) -> Result<(), Fault> {
+        let is_settled = self.read(|open| Ok(self.is_settled(open)))?;
+        if !is_settled && let Some(turn) = self.turn(Duration::ZERO)? {
+            self.read(|open| {
+                self.settle(open, &turn);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn read<T>(&self, work: impl FnOnce(&Open) -> Result<T, Fault>) -> Result<T, Fault> {
         self.make()?;
         let mut place = self.place()?;
@@ -158,7 +198,7 @@ impl Shared {
         work: impl FnOnce(&Open) -> Result<(Option<String>, T), Fault>,
     ) -> Result<T, Fault> {
         self.make()?;
-        let Some(_turn) = self.turn(PATIENCE)? else { return Err(busy()) };
+        let Some(turn) = self.turn(PATIENCE)? else { return Err(busy()) };
         let mut place = self.place()?;
         let open = self.current(&mut place)?;
         open.journal.cut()?;
@@ -179,18 +219,34 @@ impl Shared {
                 }
             });
         }
+        turn.mark(Mark::of(&open.journal));
         if was_current {
             self.view.update(open, &changed);
         } else {
             self.view.write(open);
         }
-        self.rewrite(&mut place);
+        self.rewrite(&mut place, &turn);
         Ok(done)
+    }
+
+    /// Whether everything beside the journal is as it has to be.
+    fn is_settled(&self, open: &Open) -> bool {
+        self.view.is_current(open)
+            && Mark::read(&self.path).is_some()
+            && journal::has_spare(&self.path)
+    }
+
+    fn settle(&self, open: &Open, turn: &Turn<'_>) {
+        turn.mark(Mark::of(&open.journal));
+        journal::make_spare(&self.path);
+        if !self.view.is_current(open) {
+            self.view.write(open);
+        }
     }
 
     /// Rewrites the journal without what is not needed any more, if that is most of it. One that
     /// cannot be rewritten goes on growing.
-    fn rewrite(&self, place: &mut Option<Open>) {
+    fn rewrite(&self, place: &mut Option<Open>, turn: &Turn<'_>) {
         let Some(open) = place else { return };
         if open.journal.end < open.weigh {
             return;
@@ -206,9 +262,12 @@ impl Shared {
         });
         if written.is_ok()
             && let Ok(open) = self.current(place)
-            && is_current
         {
-            self.view.mark(open);
+            turn.mark(Mark::of(&open.journal));
+            journal::make_spare(&self.path);
+            if is_current {
+                self.view.mark(open);
+            }
         }
     }
 
@@ -218,22 +277,38 @@ impl Shared {
         if place.as_ref().is_some_and(|open| open.journal.is_replaced().unwrap_or(true)) {
             *place = None;
         }
-        let open = if let Some(open) = place {
-            open
-        } else {
-            let journal = Journal::open(&self.path)?;
-            place.insert(Open { journal, state: State::default(), weigh: SHORT })
-        };
-        self.opened.store(true, Ordering::Release);
-        let Open { journal, state, .. } = open;
-        match journal.read_on(|seq, record, at| state.apply(seq, record, at).map(drop)) {
-            Ok(()) => Ok(open),
-            Err(ReadFault::Other(fault)) => Err(fault),
-            Err(ReadFault::Unsynced(error)) => {
-                self.unsynced.store(true, Ordering::Release);
-                Err(error.into())
+        match place {
+            Some(open) => {
+                self.read_on(open)?;
+                Ok(open)
             }
+            None => Ok(place.insert(self.opened()?)),
         }
+    }
+
+    /// The journal from its beginning, which has to be all that was written.
+    fn opened(&self) -> Result<Open, Fault> {
+        // Read first, so that it can say no more than what is there when the journal is read.
+        let mark = Mark::read(&self.path);
+        let journal = Journal::open(&self.path)?;
+        self.opened.store(true, Ordering::Release);
+        let mut open = Open::new(journal, State::default());
+        self.read_on(&mut open)?;
+        match mark.and_then(|mark| mark.missing(&open.journal)) {
+            Some(missing) => Err(Fault::Damaged(missing)),
+            None => Ok(open),
+        }
+    }
+
+    fn read_on(&self, Open { journal, state, .. }: &mut Open) -> Result<(), Fault> {
+        let read = journal.read_on(|seq, record, at| state.apply(seq, record, at).map(drop));
+        read.map_err(|fault| match fault {
+            ReadFault::Other(fault) => fault,
+            ReadFault::Unsynced(error) => {
+                self.unsynced.store(true, Ordering::Release);
+                error.into()
+            }
+        })
     }
 
     /// Makes an empty journal if there is none. One that was there and was moved away is not made
@@ -242,19 +317,25 @@ impl Shared {
         if self.opened.load(Ordering::Acquire) || self.path.try_exists()? {
             return Ok(());
         }
-        self.make_with(std::iter::empty()).map(drop)
+        self.make_with(std::iter::empty(), Was::Never).map(drop)
     }
 
     fn make_with(
         &self,
         records: impl Iterator<Item = Result<String, Fault>>,
+        was: Was,
     ) -> Result<bool, Fault> {
         journal::make_directory(&self.path)?;
-        let Some(_turn) = self.turn(PATIENCE)? else { return Err(busy()) };
+        let Some(turn) = self.turn(PATIENCE)? else { return Err(busy()) };
         if self.path.try_exists()? {
             return Ok(false);
         }
-        journal::write(&self.path, 0, records)?;
+        if was == Was::Never && mark::was_made(&self.path) {
+            return Err(Fault::Damaged(GONE.into()));
+        }
+        turn.forget()?;
+        let records = journal::write(&self.path, 0, records)?;
+        turn.mark(Mark { generation: 0, seq: records });
         Ok(true)
     }
 
@@ -296,8 +377,23 @@ impl Shared {
 }
 
 /// The right to write, until it is dropped.
-struct Turn<'a> {
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
     lock: MutexGuard<'a, Option<KernelLock>>,
+}
+
+impl Turn<'_> {
+    /// Remembers how far the journal was written.
+    pub(super) fn mark(&self, mark: Mark) {
+        if let Some(lock) = self.lock.as_ref() {
+            mark.write(lock);
+        }
+    }
+
+    /// Forgets that there was a journal.
+    fn forget(&self) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), mark::forget)
+    }
 }
 
 impl Drop for Turn<'_> {

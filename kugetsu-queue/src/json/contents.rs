@@ -52,7 +52,7 @@ impl JsonStore {
     }
 }
 
-fn read(open: &Open) -> Result<Contents, Fault> {
+pub(super) fn read(open: &Open) -> Result<Contents, Fault> {
     let Open { journal, state, .. } = open;
     let document = |span: Span| journal.document(span);
     let all = |spans: &mut dyn Iterator<Item = Span>| -> Result<Vec<String>, Fault> {
@@ -70,7 +70,7 @@ fn read(open: &Open) -> Result<Contents, Fault> {
 }
 
 /// The records of a journal that holds this.
-fn records(contents: &Contents) -> impl Iterator<Item = Result<String, Fault>> {
+pub(super) fn records(contents: &Contents) -> impl Iterator<Item = Result<String, Fault>> {
     let tasks = contents.tasks.iter().map(|text| {
         let task = on_one_line(text)?;
         Record::Task(Is { task: &task }).text()

@@ -61,6 +61,11 @@ impl Journal {
         Ok(Self { path: path.to_owned(), file, identity, generation, seq: 0, end })
     }
 
+    /// A file of which single documents are read, and nothing else.
+    pub(super) fn of_remains(path: &Path, file: File) -> Self {
+        Self { path: path.to_owned(), file, identity: (0, 0), generation: 0, seq: 0, end: 0 }
+    }
+
     /// Whether there is another file in its place by now.
     pub(super) fn is_replaced(&self) -> io::Result<bool> {
         let about = fs::metadata(&self.path)?;
@@ -102,20 +107,32 @@ impl Journal {
         }
     }
 
-    /// Cuts off the beginning of a record whose writer has died, and keeps it in a file beside.
-    /// Only for whoever holds the lock and has read on.
-    pub(super) fn cut(&mut self) -> Result<(), Fault> {
+    /// What stands behind the last record: nothing, or the beginning of one whose writer has died or
+    /// goes on to write it.
+    pub(super) fn rest(&self) -> Result<Vec<u8>, Fault> {
         let length = self.file.metadata()?.len();
-        if length == self.end {
-            return Ok(());
-        }
-        let mut torn = vec![0; usize::try_from(length - self.end).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut torn, self.end)?;
-        if torn.split_last().is_some_and(|(_, line)| line::is_whole(line)) {
+        let mut rest =
+            vec![0; usize::try_from(length.saturating_sub(self.end)).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut rest, self.end)?;
+        if rest.split_last().is_some_and(|(_, line)| line::is_whole(line)) {
             let line = self.seq + 2;
             return Err(Fault::Damaged(format!("line {line}: its line break was overwritten")));
         }
-        let mut aside = private().truncate(true).open(beside(&self.path, ".torn"))?;
+        Ok(rest)
+    }
+
+    /// Cuts off the beginning of a record whose writer has died, and keeps it in a file beside.
+    /// Only for whoever holds the lock and has read on.
+    pub(super) fn cut(&mut self) -> Result<(), Fault> {
+        if self.file.metadata()?.len() == self.end {
+            return Ok(());
+        }
+        let mut torn = self.rest()?;
+        let mut aside = private().append(true).open(torn_of(&self.path))?;
+        // What was kept there before stays.
+        if aside.metadata()?.len() > 0 {
+            torn.insert(0, b'\n');
+        }
         aside.write_all(&torn)?;
         aside.sync_all()?;
         self.file.set_len(self.end)?;
@@ -171,19 +188,21 @@ impl From<io::Error> for ReadFault {
     }
 }
 
-/// Makes a journal of these records at `path`, or replaces the one that is there, as a whole. Only
-/// for whoever holds the lock.
+/// Makes a journal of these records at `path`, or replaces the one that is there, as a whole, and
+/// returns how many they are. Only for whoever holds the lock.
 pub(super) fn write(
     path: &Path,
     generation: u64,
     records: impl Iterator<Item = Result<String, Fault>>,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
     let unfinished = beside(path, ".new");
+    let mut last = 0;
     let result: Result<(), Fault> = (|| {
         let mut file = io::BufWriter::new(private().truncate(true).open(&unfinished)?);
         file.write_all(line::header(generation).as_bytes())?;
         for (seq, record) in (1..).zip(records) {
             file.write_all(line::of(seq, &record?).as_bytes())?;
+            last = seq;
         }
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         fs::rename(&unfinished, path)?;
@@ -193,13 +212,34 @@ pub(super) fn write(
         let _ = fs::remove_file(&unfinished);
     }
     result?;
-    sync_directory(path)
+    sync_directory(path)?;
+    Ok(last)
 }
 
 /// Gives the journal another name.
 pub(super) fn rename(path: &Path, to: &Path) -> Result<(), Fault> {
     fs::rename(path, to)?;
     sync_directory(path)
+}
+
+/// The journal's second name, a hard link: whoever removes the journal has it there still. One that
+/// cannot be made fails nothing.
+pub(super) fn spare(path: &Path) -> PathBuf {
+    beside(path, ".spare")
+}
+
+/// Whether the second name is the journal's.
+pub(super) fn has_spare(path: &Path) -> bool {
+    let identity = |path: &Path| fs::symlink_metadata(path).map(|about| (about.dev(), about.ino()));
+    matches!((identity(path), identity(&spare(path))), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Gives the journal its second name.
+pub(super) fn make_spare(path: &Path) {
+    if !has_spare(path) {
+        let _ = fs::remove_file(spare(path));
+        let _ = fs::hard_link(path, spare(path));
+    }
 }
 
 /// Makes the directory of `path`, open to its owner only, if there is none.
@@ -209,6 +249,11 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     Ok(())
+}
+
+/// Where the beginnings of lines are kept whose writers died.
+pub(super) fn torn_of(path: &Path) -> PathBuf {
+    beside(path, ".torn")
 }
 
 fn sync_directory(path: &Path) -> Result<(), Fault> {

@@ -65,6 +65,14 @@ pub(super) fn record(line: &[u8], seq: u64) -> Result<&str, String> {
     })
 }
 
+/// The record in the line, whichever it is: its number, where its text begins, and its text.
+pub(super) fn any_record(line: &[u8]) -> Option<(u64, usize, &str)> {
+    let said = unsealed(line).ok()?;
+    let (seq, _) = said.strip_prefix(r#"{"seq":"#)?.split_once(',')?;
+    let seq = seq.parse().ok().filter(|seq| *seq > 0)?;
+    Some((seq, record_at(seq), record(line, seq).ok()?))
+}
+
 /// Whether it is a whole line, its end aside.
 pub(super) fn is_whole(line: &[u8]) -> bool {
     unsealed(line).is_ok()
@@ -87,7 +95,7 @@ fn unsealed(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(text).map_err(|_| "it is not UTF-8".into())
 }
 
-fn crc(parts: &[&[u8]]) -> u32 {
+pub(super) fn crc(parts: &[&[u8]]) -> u32 {
     let step = |sum: u32, byte: &u8| (sum >> 8) ^ TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize];
     !parts.iter().copied().flatten().fold(!0, step)
 }

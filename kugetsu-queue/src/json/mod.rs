@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! <dir>/journal.jsonl        the truth: one line a change, `kugetsu.journal/1`
-//! <dir>/journal.jsonl.lock   its kernel lock is held by whoever writes
-//! <dir>/journal.jsonl.torn   the beginning of a line whose writer died, kept for whoever asks
+//! <dir>/journal.jsonl.lock   its kernel lock is held by whoever writes; says how far was written
+//! <dir>/journal.jsonl.spare  the journal's second name, a hard link
+//! <dir>/journal.jsonl.torn   the beginnings of lines whose writers died, kept for whoever asks
 //! <dir>/journal.jsonl.view   up to which change the view was written
 //! <dir>/index.json           the view: which session is in which file,
 //! <dir>/sessions/*.json      the sessions,
@@ -22,7 +23,12 @@
 //! * Each line has a number and a checksum. One that was changed, or is missing in the middle, is an
 //!   error that names file and line; it is never skipped. Only a line at the end without its line
 //!   break is no error: its writer died, and told nobody that it was written. The next writer cuts it
-//!   off and keeps it in `journal.jsonl.torn`.
+//!   off and adds it to `journal.jsonl.torn`.
+//! * A journal that was made and is gone, that ends before what was written, or that is an older one,
+//!   is an error, and never taken for an empty store: the lock's file says how far was written. What
+//!   it says is not synced, so that after the power was cut it may say less than what is there.
+//!   Whoever restores an older journal on purpose moves the other files of its name away.
+//! * [`care`] tells what is wrong, and makes a new journal of all that can be read.
 //! * On a full disk a write fails, says so and leaves nothing behind. When the disk fails to sync, the
 //!   store refuses everything until it is opened by another process.
 //! * A journal of a newer format is refused, also when another process brings it to a newer format
@@ -43,10 +49,13 @@
 //! journal, by the same process; if that dies in between, whoever opens or writes next makes up for
 //! it. A view that cannot be written fails nothing.
 
+pub mod care;
+
 mod book;
 mod contents;
 mod journal;
 mod line;
+mod mark;
 mod memos;
 mod notices;
 mod record;

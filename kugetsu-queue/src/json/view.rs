@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -107,6 +107,26 @@ impl View {
             }
         }
         let _ = remove(&self.mark);
+    }
+
+    /// Copies all that is the view's into this directory, as it is. `None` if there is nothing.
+    pub(super) fn keep(&self, to: &Path) -> io::Result<Option<PathBuf>> {
+        let mut any = false;
+        for inside in ["", "sessions", "queue/items"] {
+            let entries = match fs::read_dir(self.directory.join(inside)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                if is_views(&entry)? {
+                    private_directory(&to.join(inside))?;
+                    fs::copy(entry.path(), to.join(inside).join(entry.file_name()))?;
+                    any = true;
+                }
+            }
+        }
+        Ok(any.then(|| to.to_owned()))
     }
 
     fn tasks(&self) -> PathBuf {
@@ -307,15 +327,21 @@ fn clear(directory: &Path, names: &HashSet<String>) -> io::Result<()> {
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| !names.contains(*name)) else { continue };
         let is_left_over = name.ends_with(".json.new");
-        let mut begin = Vec::new();
-        if Path::new(name).extension() == Some(OsStr::new("json")) && entry.file_type()?.is_file() {
-            File::open(entry.path())?.take(80).read_to_end(&mut begin)?;
-        }
-        if is_left_over || (!begin.is_empty() && is_ours(&begin)) {
+        if is_left_over || is_views(&entry)? {
             remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether this is one of the view's files.
+fn is_views(entry: &DirEntry) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    let is_json = entry.path().extension() == Some(OsStr::new("json"));
+    if is_json && entry.file_type()?.is_file() {
+        File::open(entry.path())?.take(80).read_to_end(&mut begin)?;
+    }
+    Ok(!begin.is_empty() && is_ours(&begin))
 }
 
 /// Whether a file of this content is the view's, or holds nothing.

@@ -14,6 +14,9 @@ pub(super) trait Fault {
 
 impl Fault for WorktreeError {
     fn failure(&self) -> Failure {
+        if let Self::Unreachable { .. } = self {
+            return Failure::interruption(self.to_string());
+        }
         outside(self).unwrap_or_else(|| Failure::new(self.to_string(), self.retry()))
     }
 }
@@ -151,6 +154,8 @@ mod tests {
             AgentError::Missing { program: "agent".into(), why: "it is not there".into() };
         let no_repository =
             WorktreeError::NoRepository { repository: "a/b".into(), why: "not found".into() };
+        let unreachable =
+            WorktreeError::Unreachable { repository: "a/b".into(), why: "no route".into() };
         let taken = SessionError::Conflict { kind: SessionKind::Pm };
         let cases: Vec<(Box<dyn Fault>, &str, &str)> = vec![
             (worktree(errno(28), later), "is free", "no space is left"),
@@ -172,6 +177,7 @@ mod tests {
             (agent("refused", later), "costs one", "refused"),
             (agent(errno(2), never), "ends it", "os error 2"),
             (worktree("timed out", later), "costs one", "timed out"),
+            (Box::new(unreachable), "is free", "no route"),
             (Box::new(missing), "ends it", "is not there"),
             (Box::new(no_repository), "ends it", "not found"),
         ];

@@ -7,6 +7,7 @@
 
 pub mod rules;
 
+mod agents;
 mod fault;
 mod follow;
 mod lease;
@@ -25,6 +26,7 @@ use kugetsu_core::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use agents::Agents;
 use fault::Fault as _;
 pub(crate) use follow::Turn;
 pub(crate) use lease::LeaseEnd;
@@ -179,7 +181,7 @@ pub(crate) struct Line {
     pub(crate) queue: TaskQueue,
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) worktrees: Arc<dyn WorktreeProvider>,
-    pub(crate) agent: Arc<dyn AgentRunner>,
+    pub(crate) agents: Agents,
     pub(crate) pm_agent: Arc<dyn AgentRunner>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
@@ -240,12 +242,13 @@ impl Line {
     ) -> Result<Report, Halt> {
         self.tell(task, slots.iter().map(taken).collect()).await;
         match &task.request {
-            Request::Dev { issue, message } => {
+            Request::Dev { issue, message, agent, .. } => {
                 let spec = WorktreeSpec::new(issue.clone()).with_base(self.base_branch.clone());
                 let (worktree, mut session) = unless(stop, async {
+                    let agent = self.dev_agent(issue, agent.as_ref()).await?;
                     let worktree = self.worktrees.prepare(&spec).await.at(Stage::Worktree)?;
                     self.tell(task, vec![self.ready(&worktree)]).await;
-                    let session = self.dev_session(issue, &worktree).await?;
+                    let session = self.dev_session(agent, issue, &worktree).await?;
                     Ok((worktree, session))
                 })
                 .await?;
@@ -263,7 +266,7 @@ impl Line {
                 }
                 report
             }
-            Request::Pm { message } => {
+            Request::Pm { message, .. } => {
                 let mut session = self.pm_session().await?;
                 let repositories = self.repositories(None).await;
                 let message = self.prompts.pm_message(&repositories, message).at(Stage::Start)?;
@@ -292,14 +295,17 @@ impl Line {
             return Err(Halt::Stopped);
         }
         let request = request.with_conversation(session.conversation.clone());
-        let agent = self.agent_of(request.role);
+        let agent = Arc::clone(&session.agent);
         request.check(agent.id(), agent.capabilities()).at(Stage::Start)?;
         session.set_state(self, SessionState::Active).await?;
         if let Conversation::Resume(id) = &session.conversation {
             self.tell(task, vec![session_ready(id, &session.how)]).await;
         }
-        let started = agent.start(request).await.at(Stage::Start);
-        let ended = match started {
+        let started = agent.start(request).await;
+        if let Err(error) = &started {
+            session.lose(self, error).await?;
+        }
+        let ended = match started.at(Stage::Start) {
             Ok(run) => {
                 let run = veiled::veiled(run, &self.mask);
                 self.follow(task, session, run, stop, turn).await
@@ -314,11 +320,6 @@ impl Line {
         };
         let recorded = session.set_state(self, state).await;
         ended.and(recorded)
-    }
-
-    /// Whoever does such work.
-    fn agent_of(&self, role: Role) -> &Arc<dyn AgentRunner> {
-        if role == Role::Pm { &self.pm_agent } else { &self.agent }
     }
 
     fn ready(&self, worktree: &Worktree) -> Happening {

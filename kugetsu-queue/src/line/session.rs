@@ -1,11 +1,12 @@
 //! The session of an attempt: found, or forked from the base by way of the repository's copy.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kugetsu_core::{
-    AgentError, AgentSession, AgentSessionId, AgentSessions, Conversation, Expected, IssueRef,
-    NewAgentSession, RepoRef, Retry, Role, Session, SessionError, SessionId, SessionKind,
-    SessionQuery, SessionState, Worktree,
+    AgentError, AgentId, AgentRunner, AgentSession, AgentSessionId, AgentSessions, Conversation,
+    Expected, IssueRef, NewAgentSession, RepoRef, Retry, Role, Session, SessionError, SessionId,
+    SessionKind, SessionQuery, SessionState, Worktree,
 };
 
 use super::{At, Halt, Line, Stage, rules};
@@ -33,6 +34,8 @@ pub struct Base {
 /// A session in which a run may begin.
 #[derive(Debug)]
 pub(super) struct Ready {
+    /// Whose session it is.
+    pub(super) agent: Arc<dyn AgentRunner>,
     pub(super) record: Session,
     pub(super) conversation: Conversation,
     pub(super) how: String,
@@ -57,47 +60,73 @@ impl Ready {
             .await
             .at(Stage::Session)
     }
+
+    /// Forgets an id that the agent does not know any more, so that the next attempt begins anew.
+    /// Where the agent can be asked for its sessions, that attempt finds out by itself.
+    pub(super) async fn lose(&mut self, line: &Line, why: &AgentError) -> Result<(), Halt> {
+        if !matches!(why, AgentError::UnknownSession { .. }) || self.agent.sessions().is_some() {
+            return Ok(());
+        }
+        line.amend(&mut self.record, |record| record.agent_session = None).await.at(Stage::Session)
+    }
 }
 
 impl Line {
-    /// The issue's session, in its worktree: the one that is there, or a fork of the base. Its id is
-    /// recorded before anything is said in it.
+    /// The issue's session with this agent, in its worktree: the one that is there, or a fork of the
+    /// base. Its id is recorded before anything is said in it. What another agent has said in an
+    /// earlier session of the issue is told like that of a lost one.
     pub(super) async fn dev_session(
         &self,
+        agent: Arc<dyn AgentRunner>,
         issue: &IssueRef,
         worktree: &Worktree,
     ) -> Result<Ready, Halt> {
         let kind = SessionKind::Dev(issue.clone());
-        let record = self.find(&kind).await.at(Stage::Session)?;
         let base = self.base().await?;
-        let Some(sessions) = self.agent.sessions() else {
-            return self.without_sessions(record, kind, &base, worktree).await;
+        // Nobody but its own agent can copy the base.
+        let base = if base.agent == *agent.id() { Some(base) } else { None };
+        let mut record = match self.find(&kind).await.at(Stage::Session)? {
+            Some(record) => record,
+            None => self.record(kind, agent.id()),
         };
-        let mut record = record.unwrap_or_else(|| self.record(kind));
+        let mut elsewhere = None;
+        if record.agent != *agent.id() {
+            elsewhere = record.agent_session.take();
+            record.agent = agent.id().clone();
+            record.forked_from = None;
+        }
+        let Some(sessions) = agent.sessions() else {
+            let base = base.and_then(|base| base.agent_session);
+            return self.without_sessions(agent, record, elsewhere, base, worktree).await;
+        };
         let new = NewAgentSession::new(&worktree.path, issue.to_string());
         let known = match &record.agent_session {
             Some(id) => sessions.describe(id).await.at(Stage::Session)?,
             None => None,
         };
         let anew = known.is_none();
-        let lost = if anew { record.agent_session.clone() } else { None };
+        let lost = if anew { record.agent_session.clone().or(elsewhere) } else { None };
         let (session, how) = match known {
             Some(known) if known.directory == worktree.path => (known, "resumed".to_owned()),
             // It worked somewhere else; its copy that works here knows all that it knows.
             Some(known) => forked(sessions, &known.id, &new).await?,
-            None => {
-                let from = self.repo_session(sessions, &base, worktree).await?;
-                forked(sessions, &from, &new).await?
-            }
+            None => match &base {
+                Some(base) => {
+                    let from = self.repo_session(sessions, base, worktree).await?;
+                    forked(sessions, &from, &new).await?
+                }
+                None => made(sessions, &new.with_briefing(rules::BASE_BRIEFING)).await?,
+            },
         };
         if how != "resumed" {
-            record.forked_from.clone_from(&base.agent_session);
+            record.forked_from = base.and_then(|base| base.agent_session);
             record.how.clone_from(&how);
         }
         record.agent_session = Some(session.id.clone());
         record.directory = Some(worktree.path.clone());
         self.put(&mut record).await.at(Stage::Session)?;
-        Ok(Ready { record, conversation: Conversation::Resume(session.id), how, lost, anew })
+        let conversation = Conversation::Resume(session.id);
+        Ok(Ready { agent: Arc::clone(&agent), record, conversation, how, lost, anew })
     }
 
     /// What the agent is told of the session that the issue had before, if it was lost: the end of
@@ -147,7 +176,8 @@ impl Line {
             ));
         };
         let conversation = Conversation::Resume(id);
-        Ok(Ready { record, conversation, how: "resumed".into(), lost: None, anew: false })
+        let (agent, how) = (Arc::clone(&self.pm_agent), "resumed".into());
+        Ok(Ready { agent, record, conversation, how, lost: None, anew: false })
     }
 
     /// Makes the base session and the PM's. Those that are there are kept.
@@ -165,11 +195,16 @@ impl Line {
         title: &str,
         briefing: &str,
     ) -> Result<Session, Halt> {
+        let agent = if role == Role::Pm { &self.pm_agent } else { &self.agents.default };
         let mut record = match self.find(&kind).await.at(Stage::Session)? {
             Some(found) => found,
-            None => self.record(kind),
+            None => self.record(kind, agent.id()),
         };
-        if let Some(sessions) = self.agent_of(role).sessions() {
+        if record.agent != *agent.id() {
+            record.agent = agent.id().clone();
+            record.agent_session = None;
+        }
+        if let Some(sessions) = agent.sessions() {
             let known = match &record.agent_session {
                 Some(id) => sessions.describe(id).await.at(Stage::Session)?,
                 None => None,
@@ -217,10 +252,14 @@ impl Line {
                 Retry::Never,
             ));
         };
-        let mut record =
-            self.find(&kind).await.at(Stage::Session)?.unwrap_or_else(|| self.record(kind.clone()));
+        let mut record = self
+            .find(&kind)
+            .await
+            .at(Stage::Session)?
+            .unwrap_or_else(|| self.record(kind.clone(), &base.agent));
         if let (Some(id), Some(from)) = (&record.agent_session, &record.forked_from)
             && *from == origin
+            && record.agent == base.agent
             && sessions.describe(id).await.at(Stage::Session)?.is_some()
         {
             return Ok(id.clone());
@@ -238,6 +277,7 @@ impl Line {
             .await
             .at(Stage::Session)?;
         let outdated = record.agent_session.replace(made.id.clone());
+        record.agent = base.agent.clone();
         record.forked_from = Some(origin);
         record.how = made.how;
         record.directory = Some(worktree.path.clone());
@@ -267,35 +307,35 @@ impl Line {
     /// For agents that make their sessions only when they run: they tell its id then.
     async fn without_sessions(
         &self,
-        record: Option<Session>,
-        kind: SessionKind,
-        base: &Session,
+        agent: Arc<dyn AgentRunner>,
+        mut record: Session,
+        elsewhere: Option<AgentSessionId>,
+        base: Option<AgentSessionId>,
         worktree: &Worktree,
     ) -> Result<Ready, Halt> {
-        let mut record = record.unwrap_or_else(|| self.record(kind));
-        let can = self.agent.capabilities();
-        let (conversation, how) = match (&record.agent_session, &base.agent_session) {
+        let can = agent.capabilities();
+        let (conversation, how) = match (&record.agent_session, base) {
             (Some(id), _) if can.resume => (Conversation::Resume(id.clone()), "resumed"),
-            (_, Some(from)) if can.fork => (Conversation::Fork(from.clone()), "forked"),
+            (_, Some(from)) if can.fork => (Conversation::Fork(from), "forked"),
             _ => (Conversation::Fresh, "fresh"),
         };
         let mut lost = None;
         if how != "resumed" {
-            lost = record.agent_session.take();
+            lost = record.agent_session.take().or(elsewhere);
             how.clone_into(&mut record.how);
         }
         record.directory = Some(worktree.path.clone());
         self.put(&mut record).await.at(Stage::Session)?;
         let anew = how != "resumed";
-        Ok(Ready { record, conversation, how: how.to_owned(), lost, anew })
+        Ok(Ready { agent, record, conversation, how: how.to_owned(), lost, anew })
     }
 
-    fn record(&self, kind: SessionKind) -> Session {
+    fn record(&self, kind: SessionKind, agent: &AgentId) -> Session {
         let now = self.clock.now();
-        Session::new(SessionId::new(now, &*self.chance), kind, self.agent.id().clone(), now)
+        Session::new(SessionId::new(now, &*self.chance), kind, agent.clone(), now)
     }
 
-    async fn find(&self, kind: &SessionKind) -> Result<Option<Session>, SessionError> {
+    pub(super) async fn find(&self, kind: &SessionKind) -> Result<Option<Session>, SessionError> {
         Ok(self.sessions.find(&SessionQuery::of(kind.clone())).await?.pop())
     }
 
@@ -344,6 +384,16 @@ async fn forked(
         let _ = sessions.delete(&made.id).await;
         return Err(wrong).at(Stage::Session);
     }
+    let how = made.how.clone();
+    Ok((made, how))
+}
+
+/// A session of an agent that has no base to copy.
+async fn made(
+    sessions: &dyn AgentSessions,
+    new: &NewAgentSession,
+) -> Result<(AgentSession, String), Halt> {
+    let made = sessions.create(new).await.at(Stage::Session)?;
     let how = made.how.clone();
     Ok((made, how))
 }

@@ -25,7 +25,7 @@ impl KernelLock {
     }
 
     /// The lock of the file at `path`, if there is one.
-    pub(super) fn find(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn find(path: &Path) -> io::Result<Option<Self>> {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => Ok(Some(Self { file })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -66,7 +66,7 @@ impl KernelLock {
     }
 
     /// The file, to read and write what it says.
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 }

@@ -204,7 +204,7 @@ fn upgrade(path: &Path, connection: &mut Connection) -> Result<(), Fault> {
 fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Migrations::from_slice(&FORMATS).to_latest(connection).map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => Fault::Sqlite(err),
+        rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
         other => Fault::Damaged(format!("it cannot be brought to format {FORMAT} ({other})")),
     })
 }

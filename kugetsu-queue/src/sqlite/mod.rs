@@ -24,6 +24,7 @@ pub mod care;
 mod contents;
 mod database;
 mod events;
+mod fault;
 mod file;
 mod memos;
 mod notices;

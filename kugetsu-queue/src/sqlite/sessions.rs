@@ -7,6 +7,7 @@ use kugetsu_core::{
 use rusqlite::{Row, params};
 
 use super::SqliteStore;
+use super::fault::is_duplicate;
 use super::tasks::{document, number, readable, text};
 use crate::fault::Fault;
 
@@ -46,7 +47,7 @@ impl SessionStore for SqliteStore {
                     match written {
                         Ok(0) => Err(Fault::Conflict),
                         Ok(_) => Ok(revision),
-                        Err(error) if Fault::is_duplicate(&error) => Err(Fault::Conflict),
+                        Err(error) if is_duplicate(&error) => Err(Fault::Conflict),
                         Err(error) => Err(error.into()),
                     }
                 })

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::SqliteStore;
 use super::events;
+use super::fault::is_duplicate;
 use crate::fault::Fault;
 
 #[async_trait]
@@ -223,7 +224,7 @@ impl Record {
             });
         match inserted {
             Ok(_) => Ok(()),
-            Err(error) if Fault::is_duplicate(&error) => Err(Fault::Conflict),
+            Err(error) if is_duplicate(&error) => Err(Fault::Conflict),
             Err(error) => Err(error.into()),
         }
     }

@@ -142,24 +142,20 @@ async fn what_no_further_attempt_would_mend_ends_at_once() {
     drained(serving).await;
 }
 
-/// Worktrees on a disk that is full for the first so many.
+/// Worktrees for which the machine or the network lacks something the first so many times.
 #[derive(Debug)]
-struct Full {
+struct Lacking {
     real: Arc<FakeWorktrees>,
     left: AtomicU32,
+    error: fn() -> WorktreeError,
 }
 
 #[async_trait]
-impl WorktreeProvider for Full {
+impl WorktreeProvider for Lacking {
     async fn prepare(&self, spec: &WorktreeSpec) -> Result<Worktree, WorktreeError> {
-        let full = |left: u32| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, full).is_ok() {
-            return Err(WorktreeError::Backend {
-                who: "git".into(),
-                operation: "check it out".into(),
-                retry: Retry::Later,
-                source: io::Error::from(io::ErrorKind::StorageFull).into(),
-            });
+        let less = |left: u32| left.checked_sub(1);
+        if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Err((self.error)());
         }
         self.real.prepare(spec).await
     }
@@ -194,22 +190,53 @@ impl Site {
     }
 }
 
-#[tokio::test]
-async fn a_full_disk_costs_no_attempt_and_the_task_goes_on_once_there_is_space() {
-    let site = Site::new().await;
-    // More often than three equal failures, and no more than what is free.
-    let full = Full { real: site.worktrees(), left: AtomicU32::new(5) };
-    let engine = site.with(Arc::new(full), Arc::new(site.agent.clone()));
+/// A task whose worktree cannot be had `times` in a row, when it has ended.
+async fn lacking(site: &Site, times: u32, error: fn() -> WorktreeError) -> Task {
+    let lacking = Lacking { real: site.worktrees(), left: AtomicU32::new(times), error };
+    let engine = site.with(Arc::new(lacking), Arc::new(site.agent.clone()));
     let task = enqueue(&engine, 1, "MODEL: say done").await;
     let serving = serve(&engine);
     let task = site.passing(settled(&engine, task.id)).await;
+    drained(serving).await;
+    task
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_no_attempt_and_the_task_goes_on_once_there_is_space() {
+    let full = || WorktreeError::Backend {
+        who: "git".into(),
+        operation: "check it out".into(),
+        retry: Retry::Later,
+        source: io::Error::from(io::ErrorKind::StorageFull).into(),
+    };
+    // More often than three equal failures, and no more than what is free.
+    let task = lacking(&Site::new().await, 5, full).await;
     assert_eq!(task.status(), Status::Completed, "{task:?}");
     assert_eq!((task.attempts.len(), task.attempts_spent()), (6, 0));
     for reason in failures(&task) {
         let words = "the attempt stopped at Worktree: no space is left on the disk";
         assert!(reason.starts_with(words), "{reason}");
     }
-    drained(serving).await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_costs_nothing_five_times_and_is_asked_ever_less_often() {
+    let down = || WorktreeError::Unreachable {
+        repository: "a/b".into(),
+        why: "Could not resolve host: example.com".into(),
+    };
+    let task = lacking(&Site::new().await, 5, down).await;
+    assert_eq!(task.status(), Status::Completed, "{task:?}");
+    assert_eq!((task.attempts.len(), task.attempts_spent()), (6, 0));
+    let began = |number: usize| task.attempts[number].started.as_millis();
+    let waits: Vec<u64> = (1..6).map(|number| began(number) - began(number - 1)).collect();
+    // Half of each is left to chance.
+    for (wait, least) in waits.iter().zip([5_000, 10_000, 20_000, 40_000, 80_000]) {
+        assert!(*wait >= least, "{waits:?}");
+    }
+    let task = lacking(&Site::new().await, 8, down).await;
+    assert_eq!((task.attempts.len(), task.attempts_spent()), (8, 3), "{task:?}");
+    assert!(failure(&task).reason.contains("Could not resolve host"), "{task:?}");
 }
 
 /// An agent that says nothing, and hears nothing but force.

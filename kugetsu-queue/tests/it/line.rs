@@ -7,13 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::{
     AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
-    AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemoryStore, Outcome,
-    Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState, SessionStore,
-    SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved, WorkerId,
-    Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
+    AgentRunner, AgentSessions as _, Cursor, EventLog, Failure, Finish, Happening, IssueRef,
+    MemorySlots, MemoryStore, Outcome, Report, Request, RunRequest, Session, SessionKind,
+    SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Stop, Task, TaskQuery,
+    TaskState, TaskStore, Unsaved, WorkerId, Worktree, WorktreeError, WorktreeProvider,
+    WorktreeSpec, WorktreeStatus,
 };
 use kugetsu_queue::{Backends, Engine, Limits, StartError, Wait};
-use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
+use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -62,23 +63,42 @@ impl Site {
         Self { engine, agent, clock, chance, store, slots, worktrees, root }
     }
 
+    pub(crate) fn worktrees(&self) -> &FakeWorktrees {
+        &self.worktrees
+    }
+
     /// The same place with another agent in the engine.
     pub(crate) fn with_agent(&self, agent: Arc<dyn AgentRunner>) -> Engine {
         self.with(self.worktrees.clone(), agent)
     }
 
+    /// The same place, with this agent beside the usual one.
+    pub(crate) fn with_other_agent(&self, other: Arc<dyn AgentRunner>) -> Engine {
+        let agent = Arc::new(self.agent.clone());
+        self.over(self.backends(self.worktrees.clone(), agent).with_other_agent(other))
+    }
+
     fn with(&self, worktrees: Arc<dyn WorktreeProvider>, agent: Arc<dyn AgentRunner>) -> Engine {
-        Engine::new(
-            Backends::new(
-                (Arc::new(self.store.clone()), Arc::new(self.store.clone())),
-                self.slots.clone(),
-                worktrees,
-                agent,
-                (self.clock.clone(), self.chance.clone()),
-            ),
-            WorkerId::new("other").unwrap(),
-            self.root.path().canonicalize().unwrap().join("home"),
+        self.over(self.backends(worktrees, agent))
+    }
+
+    fn backends(
+        &self,
+        worktrees: Arc<dyn WorktreeProvider>,
+        agent: Arc<dyn AgentRunner>,
+    ) -> Backends {
+        Backends::new(
+            (Arc::new(self.store.clone()), Arc::new(self.store.clone())),
+            self.slots.clone(),
+            worktrees,
+            agent,
+            (self.clock.clone(), self.chance.clone()),
         )
+    }
+
+    fn over(&self, backends: Backends) -> Engine {
+        let home = self.root.path().canonicalize().unwrap().join("home");
+        Engine::new(backends, WorkerId::new("other").unwrap(), home)
     }
 
     pub(crate) async fn start(&self, number: u64, message: &str) -> Result<Task, StartError> {
@@ -454,6 +474,20 @@ async fn an_agent_without_sessions_tells_its_id_when_it_runs() {
     let again = site.start(1, "MODEL: history").await.unwrap();
     assert_eq!(site.session(1).await.agent_session, first);
     assert!(report(&again).answer.contains("users=2"), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_asked_and_has_lost_a_session_begins_anew() {
+    let site = Site::uninitialised(FakeAgent::new().without_sessions());
+    site.engine.init().await.unwrap();
+    site.start(1, "MODEL: say one").await.unwrap();
+    let first = site.session(1).await.agent_session.unwrap();
+    site.agent.delete(&first).await.unwrap();
+    let lost = site.start(1, "MODEL: history").await.unwrap();
+    assert!(failure(&lost).reason.contains("has no session"), "{lost:?}");
+    let again = site.start(1, "MODEL: history").await.unwrap();
+    assert!(report(&again).answer.contains("users=1"), "{again:?}");
+    assert_ne!(site.session(1).await.agent_session, Some(first));
 }
 
 #[tokio::test]

@@ -57,6 +57,12 @@ impl FakeAgent {
         }
     }
 
+    /// The same agent under another id.
+    pub fn with_id(mut self, id: AgentId) -> Self {
+        self.id = id;
+        self
+    }
+
     /// The same agent, able to do this and no more.
     pub fn with_capabilities(mut self, capabilities: AgentCapabilities) -> Self {
         self.capabilities = capabilities;

@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kugetsu_core::Chance;
 
 /// Chance that always comes out the same.
+///
+/// Exhaustive: it is these bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FixedChance(pub [u8; 16]);
 

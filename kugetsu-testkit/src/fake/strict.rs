@@ -14,7 +14,7 @@ use kugetsu_core::{
 use tokio::sync::Mutex;
 
 use faults::Faults;
-pub use faults::{Fault, Operation};
+pub use faults::{StoreFault, StoreOperation};
 
 /// A store that is stricter with its callers than any real one: whoever writes what nobody may
 /// write is told with a panic. It also fails when a test wants it to. Clones share it.
@@ -52,7 +52,7 @@ impl<S: ?Sized> StrictStore<S> {
     /// # Panics
     ///
     /// If `nth` is 0, or if the operation has no such fault.
-    pub fn fail(&self, operation: Operation, nth: u32, fault: Fault) {
+    pub fn fail(&self, operation: StoreOperation, nth: u32, fault: StoreFault) {
         self.shared.faults.plan(operation, nth, fault);
     }
 }
@@ -81,7 +81,7 @@ fn who() -> String {
     "the strict store".to_owned()
 }
 
-fn broken(operation: Operation, retry: Retry) -> StoreError {
+fn broken(operation: StoreOperation, retry: Retry) -> StoreError {
     StoreError::Backend {
         who: who(),
         operation: operation.to_string(),
@@ -90,7 +90,7 @@ fn broken(operation: Operation, retry: Retry) -> StoreError {
     }
 }
 
-fn broken_session(operation: Operation, retry: Retry) -> SessionError {
+fn broken_session(operation: StoreOperation, retry: Retry) -> SessionError {
     SessionError::Backend {
         who: who(),
         operation: operation.to_string(),
@@ -103,19 +103,19 @@ impl<S: ?Sized> StrictStore<S> {
     /// Does it, unless it is to fail. A lost answer is lost after it has been done.
     async fn unless_planned<T, E>(
         &self,
-        operation: Operation,
-        broken: impl Fn(Operation, Retry) -> E,
+        operation: StoreOperation,
+        broken: impl Fn(StoreOperation, Retry) -> E,
         conflict: impl FnOnce() -> Option<E>,
         done: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         match self.shared.faults.next(operation) {
             None => done.await,
-            Some(Fault::Backend(retry)) => Err(broken(operation, retry)),
-            Some(Fault::AnswerLost) => {
+            Some(StoreFault::Backend(retry)) => Err(broken(operation, retry)),
+            Some(StoreFault::AnswerLost) => {
                 done.await?;
                 Err(broken(operation, Retry::Later))
             }
-            Some(Fault::Conflict) => {
+            Some(StoreFault::Conflict) => {
                 Err(conflict().unwrap_or_else(|| broken(operation, Retry::Later)))
             }
         }
@@ -130,12 +130,12 @@ impl<S: TaskStore + ?Sized> EventLog for StrictStore<S> {
             demand(rules::appended(event, task.as_ref()));
         }
         let done = self.inner.append(events);
-        self.unless_planned(Operation::Append, broken, || None, done).await
+        self.unless_planned(StoreOperation::Append, broken, || None, done).await
     }
 
     async fn read(&self, after: Cursor, limit: u32) -> Result<Vec<(Cursor, Event)>, StoreError> {
         let done = self.inner.read(after, limit);
-        self.unless_planned(Operation::Read, broken, || None, done).await
+        self.unless_planned(StoreOperation::Read, broken, || None, done).await
     }
 }
 
@@ -161,15 +161,16 @@ impl<S: TaskStore + ?Sized> TaskStore for StrictStore<S> {
             Ok(())
         };
         let conflict = || Some(StoreError::Conflict { task: task.id });
-        self.unless_planned(Operation::Commit, broken, conflict, done).await
+        self.unless_planned(StoreOperation::Commit, broken, conflict, done).await
     }
 
     async fn load(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.unless_planned(Operation::Load, broken, || None, self.inner.load(id)).await
+        self.unless_planned(StoreOperation::Load, broken, || None, self.inner.load(id)).await
     }
 
     async fn due(&self, now: Moment, role: Role, limit: u32) -> Result<Vec<Task>, StoreError> {
-        self.unless_planned(Operation::Due, broken, || None, self.inner.due(now, role, limit)).await
+        self.unless_planned(StoreOperation::Due, broken, || None, self.inner.due(now, role, limit))
+            .await
     }
 
     async fn next_due(&self, now: Moment, role: Role) -> Result<Option<Due>, StoreError> {
@@ -177,7 +178,7 @@ impl<S: TaskStore + ?Sized> TaskStore for StrictStore<S> {
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<Task>, StoreError> {
-        self.unless_planned(Operation::List, broken, || None, self.inner.list(query)).await
+        self.unless_planned(StoreOperation::List, broken, || None, self.inner.list(query)).await
     }
 
     async fn remove(&self, id: TaskId, expected: Revision) -> Result<(), StoreError> {
@@ -186,7 +187,7 @@ impl<S: TaskStore + ?Sized> TaskStore for StrictStore<S> {
         }
         let done = self.inner.remove(id, expected);
         let conflict = || Some(StoreError::Conflict { task: id });
-        self.unless_planned(Operation::Clear, broken, conflict, done).await
+        self.unless_planned(StoreOperation::Clear, broken, conflict, done).await
     }
 }
 
@@ -201,21 +202,21 @@ impl<S: SessionStore + ?Sized> SessionStore for StrictStore<S> {
             Ok(revision)
         };
         let conflict = || Some(SessionError::Conflict { kind: session.kind.clone() });
-        self.unless_planned(Operation::Put, broken_session, conflict, done).await
+        self.unless_planned(StoreOperation::Put, broken_session, conflict, done).await
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<Session>, SessionError> {
         let done = self.inner.load(id);
-        self.unless_planned(Operation::Load, broken_session, || None, done).await
+        self.unless_planned(StoreOperation::Load, broken_session, || None, done).await
     }
 
     async fn find(&self, query: &SessionQuery) -> Result<Vec<Session>, SessionError> {
         let done = self.inner.find(query);
-        self.unless_planned(Operation::Find, broken_session, || None, done).await
+        self.unless_planned(StoreOperation::Find, broken_session, || None, done).await
     }
 
     async fn remove(&self, id: SessionId) -> Result<(), SessionError> {
         let done = self.inner.remove(id);
-        self.unless_planned(Operation::Remove, broken_session, || None, done).await
+        self.unless_planned(StoreOperation::Remove, broken_session, || None, done).await
     }
 }

@@ -26,6 +26,8 @@ pub struct FakeBotApi {
 }
 
 /// A message that the bot has sent.
+///
+/// Made by [`FakeBotApi`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentMessage {

@@ -21,6 +21,7 @@ use crate::sandbox::SampleRepository;
 pub struct FakeWorktrees {
     root: PathBuf,
     sources: BTreeMap<RepoRef, PathBuf>,
+    samples: bool,
     /// Who has it works alone, and knows the worktrees that there are.
     known: Arc<Mutex<BTreeMap<IssueRef, Worktree>>>,
 }
@@ -28,7 +29,7 @@ pub struct FakeWorktrees {
 impl FakeWorktrees {
     /// Worktrees and clones below `root`, an absolute path without symbolic links.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), sources: BTreeMap::new(), known: Arc::default() }
+        Self { root: root.into(), sources: BTreeMap::new(), samples: false, known: Arc::default() }
     }
 
     /// Gets the repository from the one in this directory.
@@ -37,11 +38,32 @@ impl FakeWorktrees {
         self
     }
 
+    /// Makes a sample repository, with a few commits, for whichever no source was given.
+    pub fn with_samples(mut self) -> Self {
+        self.samples = true;
+        self
+    }
+
+    /// Where the repository comes from, if that is known.
+    fn source(&self, repository: &RepoRef) -> io::Result<Option<PathBuf>> {
+        if let Some(source) = self.sources.get(repository) {
+            return Ok(Some(source.clone()));
+        }
+        if !self.samples {
+            return Ok(None);
+        }
+        let path = self.root.join("samples").join(repository.to_string());
+        if !path.exists() {
+            SampleRepository::with_commits(&path, 2)?;
+        }
+        Ok(Some(path))
+    }
+
     /// The clone of the repository, with what its source has now.
     fn clone_of(&self, repository: &RepoRef) -> Result<SampleRepository, WorktreeError> {
         let no_repository =
             |why: String| WorktreeError::NoRepository { repository: repository.to_string(), why };
-        let source = self.sources.get(repository);
+        let source = self.source(repository).map_err(|error| no_repository(error.to_string()))?;
         let source = source.ok_or_else(|| no_repository("no source was given".into()))?;
         let path = self.root.join("repos").join(format!("{repository}.git"));
         let fetched = || {

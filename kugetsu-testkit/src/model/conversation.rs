@@ -21,6 +21,8 @@ pub enum Role {
 }
 
 /// One message of the conversation that came with a request.
+///
+/// Made by reading a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Message {

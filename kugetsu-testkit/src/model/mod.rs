@@ -68,16 +68,25 @@
 mod answer;
 mod call;
 mod conversation;
+#[cfg(feature = "model")]
 mod play;
 mod record;
 mod script;
+#[cfg(feature = "model")]
 mod serve;
+#[cfg(feature = "model")]
 mod server;
 mod stage;
 mod voice;
+#[cfg(feature = "model")]
 mod wire;
 
+#[cfg(feature = "model")]
 pub use conversation::{Message, Role};
+#[cfg(not(feature = "model"))]
+pub(crate) use conversation::{Message, Role};
+#[cfg(feature = "model")]
 pub use record::{Ended, Recorded};
+#[cfg(feature = "model")]
 pub use server::ScriptedModel;
 pub(crate) use voice::{Reply, Voice};

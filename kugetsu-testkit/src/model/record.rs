@@ -8,6 +8,8 @@ use tokio::sync::watch;
 ///
 /// Requests for a session title are answered but not recorded: an agent sends them beside its
 /// turn, and a test counts turns.
+///
+/// Made by the model.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Recorded {

@@ -79,6 +79,8 @@ async fn an_issue_comes_with_all_that_was_said_about_it(f: &dyn ForgeFixture) {
     let forge = f.forge();
     forge.set_page(7);
     forge.open_issue(42, "ada", "It crashes", "On empty input.");
+    forge.label(42, "bug");
+    forge.label(42, "needs care: é");
     for number in 0..45 {
         forge.say(42, "ada", &format!("comment {number}"));
         if number % 10 == 0 {
@@ -91,6 +93,7 @@ async fn an_issue_comes_with_all_that_was_said_about_it(f: &dyn ForgeFixture) {
     let found = fine(tracker.fetch(&issue(f, 42)).await);
     assert_eq!((found.title.as_str(), found.text.as_str()), ("It crashes", "On empty input."));
     assert!(found.open && found.issue == issue(f, 42));
+    assert_eq!(found.labels, ["bug", "needs care: é"]);
     assert!(found.address.starts_with(forge.url()), "{}", found.address);
     let said: Vec<&str> = found.comments.iter().map(|comment| comment.text.as_str()).collect();
     let all: Vec<String> = (0..45).map(|number| format!("comment {number}")).collect();
@@ -167,7 +170,7 @@ async fn what_is_not_there_is_told_by_its_name(f: &dyn ForgeFixture) {
         f.forge().open_pull(8, "fix", false);
         let error = tracker.fetch(&issue(f, 8)).await.err();
         let told = error.map(|error| error.to_string()).unwrap_or_default();
-        assert!(told.contains("pull request"), "{told}");
+        assert!(told.contains("pull request"), "of a pull request's number it is told {told:?}");
     }
 }
 

@@ -21,7 +21,7 @@
 //!
 //! The macro makes one `#[test]` of each promise, named like it. Its argument is evaluated anew for
 //! each of them, in an async function, so that it may `.await`. The same promises are there as data,
-//! such as [`tasks::PROMISES`], for programs that check a backend.
+//! such as [`tasks::PROMISES`], for programs that check a backend: [`examine`] makes a [`Report`].
 //!
 //! | trait | fixture | macro | promises |
 //! |---|---|---|---|
@@ -35,10 +35,12 @@
 //! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_conformance!` | [`notices::PROMISES`] |
 
 pub mod agents;
+#[cfg(feature = "forge")]
 pub mod forges;
 pub mod memos;
 pub mod notices;
 mod promise;
+mod report;
 mod sample;
 pub mod sessions;
 pub mod slots;
@@ -46,12 +48,14 @@ pub mod tasks;
 pub mod worktrees;
 
 pub use agents::{AgentRunnerFixture, Deed};
+#[cfg(feature = "forge")]
 pub use forges::ForgeFixture;
 pub use memos::MemoStoreFixture;
 pub use notices::NotifierFixture;
 #[doc(hidden)]
 pub use promise::hold;
 pub use promise::{Broken, Promise};
+pub use report::{Check, Report, Verdict, examine};
 pub use sessions::SessionStoreFixture;
 pub use slots::SlotPoolFixture;
 pub use tasks::TaskStoreFixture;

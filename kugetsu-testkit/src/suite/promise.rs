@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long one promise may take to show. Far more than any needs, even with a real agent on a busy
@@ -23,19 +24,22 @@ pub struct Promise<F: ?Sized> {
 }
 
 impl<F: ?Sized> Promise<F> {
+    /// The promise as it is read: its name with spaces.
+    pub fn sentence(&self) -> String {
+        super::report::sentence(self.name)
+    }
+
     /// Checks the promise, and says what was seen instead if it is not kept. One that takes longer
-    /// than three minutes to show is not kept.
+    /// than three minutes to show is not kept; one that the backend says it is not able to keep,
+    /// and refuses, is.
     ///
     /// Needs a tokio runtime with its timer on. The fixture has to be a fresh one: promises write
-    /// what they like into it. A promise that is not kept also tells the process's panic hook.
+    /// what they like into it. A promise that is not kept also tells the process's panic hook;
+    /// [`examine`](Self::examine) does without.
     pub async fn check(&self, fixture: &F) -> Result<(), Broken> {
-        match timeout(PATIENCE, caught((self.check)(fixture))).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(seen)) => Err(Broken { promise: self.name, seen }),
-            Err(_) => {
-                let seen = format!("nothing within {} s", PATIENCE.as_secs());
-                Err(Broken { promise: self.name, seen })
-            }
+        match came_of((self.check)(fixture)).await {
+            Came::Kept | Came::NotApplicable(_) => Ok(()),
+            Came::Broken(seen) => Err(Broken { promise: self.name, seen }),
         }
     }
 }
@@ -47,6 +51,8 @@ impl<F: ?Sized> fmt::Debug for Promise<F> {
 }
 
 /// A promise that is not kept.
+///
+/// Made by [`Promise::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken {
@@ -93,7 +99,7 @@ pub fn hold<F: ?Sized>(promises: &[Promise<F>], name: &str, fixture: impl Future
 pub(super) async fn at_once<T: Send + 'static>(
     work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
-    let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
+    let tasks: Vec<_> = work.into_iter().map(beside).collect();
     let mut came = Vec::with_capacity(tasks.len());
     for task in tasks {
         match task.await {
@@ -103,6 +109,13 @@ pub(super) async fn at_once<T: Send + 'static>(
         }
     }
     came
+}
+
+/// Does it beside the promise, and as quietly.
+pub(super) fn beside<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    if is_quiet() { tokio::spawn(quietly(work)) } else { tokio::spawn(work) }
 }
 
 /// Polls the future once, which says whether it has to wait.
@@ -115,12 +128,53 @@ pub(super) async fn once<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>
     .await
 }
 
-/// What the future panics with, as a text.
-async fn caught(future: impl Future<Output = ()>) -> Result<(), String> {
+/// Ends the promise: it is none of this backend's, since it cannot do that and says so.
+pub(super) fn not_applicable(why: &str) -> ! {
+    // No panic hook hears of this.
+    resume_unwind(Box::new(NotApplicable(why.to_owned())))
+}
+
+struct NotApplicable(String);
+
+/// What came of a promise.
+pub(super) enum Came {
+    Kept,
+    NotApplicable(String),
+    Broken(String),
+}
+
+/// Waits for a promise as long as it may take.
+pub(super) async fn came_of(check: impl Future<Output = ()>) -> Came {
+    match timeout(PATIENCE, caught(check)).await {
+        Ok(Ok(())) => Came::Kept,
+        Ok(Err(panic)) => match panic.downcast::<NotApplicable>() {
+            Ok(none) => Came::NotApplicable(none.0),
+            Err(panic) => Came::Broken(words(panic.as_ref())),
+        },
+        Err(_) => Came::Broken(format!("nothing within {} s", PATIENCE.as_secs())),
+    }
+}
+
+tokio::task_local! {
+    static QUIET: ();
+}
+
+/// Works without a word to the panic hook, if that [asks](is_quiet).
+pub(super) fn quietly<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    QUIET.scope((), work)
+}
+
+/// Whether what runs on this thread does so [quietly].
+pub(super) fn is_quiet() -> bool {
+    QUIET.try_with(|()| ()).is_ok()
+}
+
+/// What the future panics with.
+async fn caught(future: impl Future<Output = ()>) -> Result<(), Box<dyn Any + Send>> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(words(panic.as_ref()))),
+        Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
 }

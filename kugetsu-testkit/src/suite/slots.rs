@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kugetsu_core::{Slot, SlotError, SlotHolder, SlotKey, SlotPool};
 
-use super::promise::{at_once, once, promises};
+use super::promise::{at_once, beside, not_applicable, once, promises};
 use super::sample::{HOSTILE, issue, issue_of};
 
 /// One place in which slots are held, with none of them held at first.
@@ -230,7 +230,7 @@ async fn a_slot_dropped_is_free(f: &dyn SlotPoolFixture) {
     }
     // Also when its holder panics.
     let (own, key) = (Arc::clone(&pool), SlotKey::Pm);
-    let holder = tokio::spawn(async move {
+    let holder = beside(async move {
         let _slot = take(&*own, &key).await;
         // Not a panic: that would only fill the log.
         std::panic::resume_unwind(Box::new("gone"));
@@ -439,6 +439,9 @@ async fn a_slot_lives_as_long_as_a_process_that_has_inherited_it(f: &dyn SlotPoo
         end(&mut child);
         assert_eq!(found.len(), 1, "nobody is said to hold it");
         take(&*there, &key).await;
+    }
+    if !f.slots_are_files() {
+        not_applicable("a slot is no open file");
     }
 }
 

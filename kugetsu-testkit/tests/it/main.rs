@@ -3,6 +3,7 @@
 mod core;
 mod fakes;
 mod model;
+mod report;
 mod sandbox;
 mod suites;
 mod teeth;

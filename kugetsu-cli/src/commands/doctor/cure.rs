@@ -8,16 +8,19 @@ use std::os::unix::fs::{
 use std::path::Path;
 
 use kugetsu_core::{Clock as _, IssueRef, SlotKey, SlotPool as _, WorktreeSpec};
+use kugetsu_queue::json;
 use kugetsu_queue::sqlite::care;
 
 use super::finding::{Cure, Finding};
 use super::permissions;
+use crate::commands::queue_daemon::keep_out;
 use crate::commands::{daemon, init};
 use crate::errors::CliError;
 use crate::screen::time;
 use crate::setup::{Setup, clock};
 
-/// Carries out each finding's cure. What concerns many findings is done once.
+/// Carries out each finding's cure. What concerns many findings is done once, and what is mended along
+/// with another is told as that.
 pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
     let mut tried = Vec::new();
     let mut done: Vec<(String, Result<String, String>)> = Vec::new();
@@ -28,7 +31,14 @@ pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
         let result = if let Some((_, result)) = before {
             result.clone()
         } else {
-            let result = carry_out(&cure, setup).await.map_err(|e| e.message().to_owned());
+            let result = match carry_out(&cure, setup).await {
+                Ok(what) if what.is_empty() => Ok(if done.iter().any(|(_, did)| did.is_ok()) {
+                    "it was mended along with another".into()
+                } else {
+                    "nothing was left of it".into()
+                }),
+                result => result.map_err(|e| e.message().to_owned()),
+            };
             done.push((name, result.clone()));
             result
         };
@@ -41,6 +51,7 @@ pub(super) async fn all(findings: Vec<Finding>, setup: &Setup) -> Vec<Finding> {
     tried
 }
 
+/// Says what was done; nothing if nothing was left to be done.
 async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
     let paths = setup.paths()?;
     let shown = |path: &Path| setup.screen().path(path);
@@ -72,6 +83,10 @@ async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
             care::free_lanes(&paths.database())?;
             Ok("its first task may run".into())
         }
+        Cure::CutJournal => {
+            let kept = json::care::cut(paths.root())?;
+            Ok(format!("cut it off; it is kept in {}", shown(&kept)))
+        }
         Cure::Salvage => salvage(setup).await,
         Cure::MakeSessions => {
             init::make(setup, false).await?;
@@ -102,7 +117,7 @@ async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
             };
             let mended = git.mend(finding).await?;
             if mended.was_nothing_left() {
-                return Ok("somebody had mended it already".into());
+                return Ok(String::new());
             }
             Ok(match mended.rescued.as_slice() {
                 [] => mended.done,
@@ -161,10 +176,14 @@ async fn salvage(setup: &Setup) -> Result<String, CliError> {
             return Err(CliError::failed("an agent is at work; wait for it, or stop it"));
         }
     }
+    let _daemon = keep_out("kugetsu doctor --fix", setup)?;
     let now = clock()?.moment().at;
     let stamp = time::rfc3339(now).unwrap_or_else(|| now.as_millis().to_string());
     let stamp: String = stamp.chars().filter(char::is_ascii_alphanumeric).collect();
-    let done = care::salvage(&paths.database(), &stamp, now)?;
+    let done = match setup.place()?.setting("store") {
+        Some("json") => json::care::salvage(paths.root(), &stamp)?,
+        _ => care::salvage(&paths.database(), &stamp, now)?,
+    };
     let counted = [
         time::counted(done.tasks, "task"),
         time::counted(done.events, "event"),
@@ -177,6 +196,9 @@ async fn salvage(setup: &Setup) -> Result<String, CliError> {
             counted.join(", "),
             setup.screen().path(kept)
         ),
+        None if done.tasks + done.events + done.sessions + done.notices > 0 => {
+            format!("it is back with {}", counted.join(", "))
+        }
         None => "made a new, empty one".to_owned(),
     };
     if !done.lost.is_empty() {

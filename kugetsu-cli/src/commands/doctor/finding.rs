@@ -40,6 +40,8 @@ pub(super) enum Cure {
     SetAside,
     /// Makes a new store of what can be read, and keeps the damaged one.
     Salvage,
+    /// Cuts off what a dead writer has left at the end of the journal.
+    CutJournal,
     /// Lets the first task of each lane run.
     FreeLanes,
     /// Makes the base and the PM's session if they are missing.
@@ -204,6 +206,8 @@ checks! {
         "nothing can be recorded, so attempts fail";
     SETTINGS = "settings.invalid", Settings, Error,
         "commands refuse to work with settings that may not mean what was meant";
+    SETTINGS_LEFT_OUT = "settings.left-out", Settings, Warning,
+        "what was meant to be a setting is none";
     ENV_LOOSE = "env.loose", Settings, Error,
         "secrets in it are open to others, and no agent is started with it";
     ENV_INVALID = "env.invalid", Settings, Error,
@@ -218,6 +222,14 @@ checks! {
         "tasks and sessions in it may be wrong or missing";
     STORE_CLOSED = "store.closed", Store, Error,
         "nothing works without it";
+    STORE_TORN = "store.torn", Store, Note,
+        "nobody was told that it was written, and the next one that writes cuts it off";
+    STORE_TORN_KEPT = "store.torn-kept", Store, Note,
+        "a process or the machine died while it wrote";
+    STORE_TWO = "store.two", Store, Note,
+        "nothing reads it, and what is in it may be out of date";
+    LEFT_OVER = "file.left-over", Directory, Note,
+        "who wrote it died before it was whole, and nothing reads it";
     STORE_UNKNOWN = "store.unchecked", Store, Note,
         "only kugetsu's own stores can be examined";
     TASK_UNREADABLE = "task.unreadable", Store, Error,
@@ -270,6 +282,10 @@ checks! {
         "no git server is known";
     UNREACHABLE = "server.unreachable", Servers, Warning,
         "issues and pull requests on it can be neither read nor written";
+    TOKEN_UNSET = "server.token-unset", Servers, Warning,
+        "issues on it that are not public cannot be read, and nothing can be written";
+    NO_TOKEN = "server.no-token", Servers, Note,
+        "issues on it that are not public cannot be read, and nothing can be written";
     CHECK_FAILED = "doctor.check-failed", Directory, Error,
         "what it looks for is not known";
     CHECK_HUNG = "doctor.check-hung", Directory, Error,

@@ -10,11 +10,15 @@ mod finding;
 mod permissions;
 mod report;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use kugetsu_core::IssueRef;
+use kugetsu_git::Fault;
 
 use self::bounded::NoAnswer;
 use self::checks::Examination;
-use self::finding::{CHECK_FAILED, CHECK_HUNG, Finding, Severity};
+use self::finding::{CHECK_FAILED, CHECK_HUNG, Cure, Finding, Severity};
 use crate::args::Doctor;
 use crate::errors::CliError;
 use crate::setup::Setup;
@@ -87,8 +91,27 @@ async fn examine(setup: &Setup) -> Vec<Finding> {
         "queue": checks::queue::check(&examination);
         "servers": checks::servers::check(&examination);
     }
+    told_once(&mut found);
     found.sort_by(|a, b| a.group.cmp(&b.group).then(b.severity.cmp(&a.severity)));
     found
+}
+
+/// A session without a worktree is told as that alone: making the worktree again mends what git has
+/// left of the one that is gone.
+fn told_once(found: &mut Vec<Finding>) {
+    let gone: BTreeSet<IssueRef> = found
+        .iter()
+        .filter_map(|finding| match &finding.cure {
+            Some(Cure::MakeWorktree(issue)) => Some(issue.clone()),
+            _ => None,
+        })
+        .collect();
+    found.retain(|finding| match &finding.cure {
+        Some(Cure::Worktrees(of)) if of.fault == Fault::DirectoryGone => {
+            of.issue.as_ref().is_none_or(|issue| !gone.contains(issue))
+        }
+        _ => true,
+    });
 }
 
 fn failed(name: &str, why: &str) -> Finding {

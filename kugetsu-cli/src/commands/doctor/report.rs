@@ -103,10 +103,12 @@ fn summary(mended: &[Finding], left: &[Finding]) -> String {
     }
 }
 
-/// A clause as a sentence begins, but for a path or an address.
+/// A clause as a sentence begins, but for a path, an address or a setting.
 fn sentence(clause: &str) -> String {
     let clause = escape::line(clause);
-    let is_word = clause.split(' ').next().is_some_and(|w| w.chars().all(char::is_alphabetic));
+    let mut words = clause.split(' ');
+    let is_word = words.next().is_some_and(|word| word.chars().all(char::is_alphabetic))
+        && words.next() != Some("=");
     let mut letters = clause.chars();
     match letters.next() {
         Some(first) if is_word => first.to_uppercase().to_string() + letters.as_str(),

@@ -9,11 +9,23 @@ use serde_json::Value;
 use super::Import;
 use super::files::{Found, field};
 use super::report::{Fate, Report};
-use crate::env_files::Variables;
+use crate::env_files::{self, Variables};
 use crate::errors::CliError;
 use crate::paths;
 use crate::repositories;
-use crate::settings;
+use crate::settings::{self, FlatLine};
+
+/// Settings that no bash version had, and nobody else's file decides.
+const OURS: [&str; 8] = [
+    "agent",
+    "inherit_variables",
+    "opencode_program",
+    "pm_task_allowance",
+    "store",
+    "trust_project_config",
+    "trusted_authors",
+    "worktrees",
+];
 
 impl Import<'_> {
     pub(super) fn settings(&self, report: &mut Report) -> Result<(), CliError> {
@@ -21,19 +33,29 @@ impl Import<'_> {
         let Some(text) = self.plain_text("settings", NAME, report) else { return Ok(()) };
         let (mut known, mut count) = (String::new(), 0_usize);
         for (number, line) in text.lines().enumerate() {
+            let at = format!("{NAME}:{}", number + 1);
             match settings::flat_line(line) {
-                Ok(None) => {}
-                Ok(Some((name, _))) => {
+                FlatLine::Nothing => {}
+                FlatLine::Foreign(why) => report.add(Fate::Skipped, "setting", at, why),
+                FlatLine::Set { name, value: Err(why), .. } => {
+                    report.add(Fate::Skipped, "setting", at, format!("{name}: {why}"));
+                }
+                FlatLine::Set { setting, .. } if self.is_own => {
+                    let name = format!("{at} {}", setting.key);
+                    report.add(Fate::Present, "setting", name, "it is read where it is");
+                }
+                FlatLine::Set { setting, value: Ok(value), .. } if OURS.contains(&setting.key) => {
+                    let note = format!(
+                        "it says what runs here, or whom agents obey; if that is meant, write \
+                         `{} = {}` into config.toml",
+                        setting.key,
+                        setting.kind.toml(&value)
+                    );
+                    report.add(Fate::Skipped, "setting", format!("{at} {}", setting.key), note);
+                }
+                FlatLine::Set { .. } => {
                     count += 1;
                     let _ = writeln!(known, "{}", line.trim());
-                    if self.is_own {
-                        let name = format!("{NAME}:{} {name}", number + 1);
-                        report.add(Fate::Present, "setting", name, "it is read where it is");
-                    }
-                }
-                Err(why) => {
-                    let name = format!("{NAME}:{}", number + 1);
-                    report.add(Fate::Skipped, "setting", name, why);
                 }
             }
         }
@@ -61,6 +83,7 @@ impl Import<'_> {
 
     pub(super) fn env_files(&self, report: &mut Report) -> Result<(), CliError> {
         let ours = self.setup.paths()?;
+        env_files::must_be_here(ours)?;
         for name in self.reading().names("env", "env file", report) {
             let inside = format!("env/{name}");
             let Some(agent) = name.strip_suffix(".env").filter(|agent| is_plain(agent)) else {

@@ -217,7 +217,7 @@ fn plain(message: String) -> Result<String, ErrorData> {
 }
 
 fn detached(order: Order) -> args::Turn {
-    args::Turn { message_file: None, wait: None, detach: true, order }
+    args::Turn { message_file: None, wait: None, detach: true, agent: None, order }
 }
 
 /// What a command has answered.

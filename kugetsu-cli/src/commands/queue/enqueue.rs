@@ -5,18 +5,17 @@ use serde_json::json;
 
 use super::hold;
 use crate::args::{Enqueue, Order};
-use crate::commands::{issue_text, queue_daemon};
+use crate::commands::{agents, issue_text, queue_daemon};
 use crate::errors::CliError;
 use crate::setup::Setup;
 
 pub(super) async fn asked(args: Enqueue, setup: &Setup) -> Result<(), CliError> {
     let (issue, message) = request(&args, setup)?;
     setup.must_be_initialised().await?;
-    let message = match message {
-        Some(message) => message,
-        None => issue_text::read(setup, &issue).await?,
-    };
-    enqueue(setup, Request::dev(issue, message), &args.order).await
+    let wanted = issue_text::wanted(setup, &issue, message).await?;
+    let agent = agents::chosen(setup, &issue, &wanted.labels, args.agent.as_deref()).await?;
+    let request = Request::dev(issue, wanted.message).with_agent(agent);
+    enqueue(setup, request, &args.order).await
 }
 
 fn request(args: &Enqueue, setup: &Setup) -> Result<(IssueRef, Option<String>), CliError> {

@@ -1,6 +1,7 @@
 //! Forty planted secrets, an agent that tells them by every way there is, and a look into every file
 //! and at everything that was shown.
 
+mod faulty;
 mod gossip;
 mod receivers;
 mod secrets;

@@ -56,7 +56,7 @@ fn programs_that_are_missing_or_too_old_are_told() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_told_by_its_name() {
+fn a_server_that_cannot_be_reached_or_has_no_token_is_told_by_its_name() {
     let desk = worked();
     let answers = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -71,6 +71,24 @@ fn a_server_that_cannot_be_reached_is_told_by_its_name() {
     let told = desk.run(&["doctor", "--json"]).done();
     assert_eq!(ids(&told, "findings"), ["server.unreachable"], "{}", told.shown());
     assert!(told.out.contains("the server down "), "{}", told.shown());
+    let default = desk.run(&["doctor", "--json", "--config", "default_server=down"]).done();
+    assert_eq!(ids(&default, "findings"), ["server.unreachable", "server.no-token"]);
+    // One that was chosen is looked for also where it is on no list.
+    let other = address(&std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let other = other.strip_prefix("http://").unwrap();
+    let flag = format!("default_server={other}");
+    let default = desk.run(&["doctor", "--json", "--config", &flag]).done();
+    assert!(default.out.contains(&format!("https://{other}")), "{}", default.shown());
+    assert_eq!(ids(&default, "findings"), ["server.unreachable", "server.unreachable"]);
+    let list = serde_json::json!({ "servers": {
+        "up": { "url": address(&answers), "kind": "gitea", "token": "UP_TOKEN" },
+    }});
+    fs::write(desk.kugetsu("servers.json"), list.to_string()).unwrap();
+    let told = desk.run(&["doctor", "--json"]).done();
+    assert_eq!(ids(&told, "findings"), ["server.token-unset"], "{}", told.shown());
+    assert!(told.out.contains("kugetsu env set UP_TOKEN -"), "{}", told.shown());
+    desk.run(&["env", "set", "UP_TOKEN", "hunter22"]).done();
+    assert_eq!(ids(&desk.run(&["doctor", "--json"]).done(), "findings"), [""; 0]);
     fs::write(desk.kugetsu("servers.json"), "[]").unwrap();
     let told = desk.run(&["doctor", "--json"]);
     assert_eq!((ids(&told, "findings"), told.code), (vec!["server.invalid".to_owned()], 1));

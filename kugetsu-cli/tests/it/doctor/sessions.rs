@@ -57,6 +57,33 @@ fn halves_of_sessions_are_told_and_made_whole() {
 }
 
 #[test]
+fn what_has_one_cause_is_told_once() {
+    let of_one = |told: &crate::desk::Ran, id: &str| {
+        assert_eq!(ids(told, "findings"), [id], "{}", told.shown());
+    };
+    let desk = worked();
+    fs::remove_dir_all(desk.worktree()).unwrap();
+    of_one(&desk.run(&["doctor", "--json"]), "session.without-worktree");
+    let fixed = desk.run(&["doctor", "--fix", "--json"]).done();
+    assert_eq!(ids(&fixed, "mended"), ["session.without-worktree"], "{}", fixed.shown());
+    assert_eq!(ids(&fixed, "findings"), [""; 0], "{}", fixed.shown());
+    let place = desk.kugetsu("worktrees");
+    fs::rename(&place, desk.path("away")).unwrap();
+    fs::write(&place, "").unwrap();
+    of_one(&desk.run(&["doctor", "--json"]), "directory.in-the-way");
+    fs::remove_file(&place).unwrap();
+    fs::rename(desk.path("away"), &place).unwrap();
+    fs::write(desk.kugetsu("repos.json"), "nonsense").unwrap();
+    of_one(&desk.run(&["doctor", "--json"]), "repos.invalid");
+    fs::remove_file(desk.kugetsu("repos.json")).unwrap();
+    let setting = "worktrees = \"nowhere\"\n";
+    fs::write(desk.kugetsu("config.toml"), setting).unwrap();
+    let told = desk.run(&["doctor", "--json"]);
+    of_one(&told, "worktrees.closed");
+    assert!(told.out.contains("known are: git"), "{}", told.shown());
+}
+
+#[test]
 fn a_directory_that_was_moved_is_told() {
     let desk = worked();
     let elsewhere = desk.path("elsewhere");

@@ -145,8 +145,6 @@ fn where_the_bash_version_was_its_worktree_becomes_ours() {
     let desk = desk();
     let old = desk.kugetsu("");
     old_directory(&desk, &old);
-    // Its own settings have lines that nobody may run.
-    write(&old, "config", "MAX_CONCURRENT_AGENTS=5\n");
     for name in ["env/default.env", "env/pm-agent.env"] {
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(old.join(name), fs::Permissions::from_mode(0o600)).unwrap();
@@ -168,6 +166,8 @@ fn where_the_bash_version_was_its_worktree_becomes_ours() {
     assert_eq!(tree.git(&["status", "--porcelain"]).unwrap(), "M README.md\n?? \"new file.txt\"");
     let ran = desk.run(&["continue", ISSUE, "MODEL: write more.txt m ;; commit more ;; say done"]);
     assert_eq!(ran.code, 2, "its own task comes first: {}", ran.shown());
+    assert!(ran.err.contains("`kugetsu queue cancel`"), "{}", ran.shown());
+    assert!(!ran.err.contains("kugetsu stop"), "nobody works on it: {}", ran.shown());
     let open = desk.run(&["queue", "list", "--json"]).json();
     for task in open["tasks"].as_array().unwrap() {
         desk.run(&["queue", "cancel", task["id"].as_str().unwrap()]).done();
@@ -249,6 +249,19 @@ fn each_of_sixty_directories_is_told_as_it_is_and_none_is_changed() {
     }
     // Nothing of all that was done.
     assert!(desk.run(&["queue", "list", "--json"]).json()["tasks"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_issue_of_which_nothing_is_left_is_no_more_imported_than_it_is_said_to_be() {
+    let desk = initialised();
+    let index = r#"{"issues":{"example.com/a/b#1":"gone.json"}}"#;
+    write(&desk.path("old"), "index.json", index);
+    let [would, did] =
+        [&["import", "../old", "--dry-run", "--json"][..], &["import", "../old", "--json"]]
+            .map(|words| desk.run(words).done().json()["lines"].clone());
+    assert_eq!(would, did);
+    assert_eq!(did[0]["fate"], "skipped", "{did:#}");
+    assert!(!desk.kugetsu("worktrees/example.com-a-b-1").exists());
 }
 
 #[test]
@@ -352,4 +365,26 @@ fn whatever_is_in_the_files_nothing_breaks_and_nothing_is_changed() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn what_runs_here_is_no_other_directorys_to_say() {
+    let desk = initialised();
+    write(&desk.path("old"), "index.json", "{}");
+    let program = desk.path("old/evil");
+    let lines = [
+        format!("export KUGETSU_OPENCODE=\"{}\"", program.display()),
+        "KUGETSU_AGENT=command:x".into(),
+        "KUGETSU_TRUST_PROJECT_CONFIG=yes".into(),
+        "KUGETSU_INHERIT_VARIABLES='AWS_*'".into(),
+        "KUGETSU_TRUSTED_AUTHORS=stranger".into(),
+        "KUGETSU_STORE=json".into(),
+        "KUGETSU_WORKTREES=other".into(),
+        "KUGETSU_PM_TASK_ALLOWANCE=1000".into(),
+        "KUGETSU_BASE_BRANCH=dev".into(),
+    ];
+    write(&desk.path("old"), "config", lines.join("\n"));
+    let seen = desk.transcript(&[&["import", "../old"]]);
+    desk.assert("import-of-programs", &seen);
+    assert_eq!(fs::read_to_string(desk.kugetsu("config")).unwrap(), "KUGETSU_BASE_BRANCH=dev\n");
 }

@@ -17,7 +17,9 @@ use rusqlite::types::ValueRef;
 use serde::Serialize;
 
 pub use quarantine::{Moved, set_aside};
-pub use salvage::{Salvaged, salvage};
+pub use salvage::salvage;
+
+pub use crate::care::{FileFault, Records, Salvaged};
 
 use super::SqliteStore;
 use super::file::{self, Use};
@@ -93,32 +95,6 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// What is the matter with the file as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum FileFault {
-    /// It was made before, and is not there.
-    Gone,
-    /// It has a newer format than this kugetsu knows.
-    Newer {
-        /// Its format.
-        found: u32,
-        /// The newest that is known.
-        known: u32,
-    },
-    /// It is damaged, or was never a store.
-    Damaged {
-        /// What was found.
-        detail: String,
-    },
-    /// It cannot be opened or read.
-    Closed {
-        /// Why.
-        detail: String,
-    },
-}
-
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -171,13 +147,6 @@ pub fn free_lanes(path: &Path) -> Result<(), StoreError> {
         Ok(())
     };
     free().map_err(|fault: Fault| fault.into_store_error(path, "free the lanes"))
-}
-
-/// A store that can tell how many of its records make no sense, since its lists leave them out.
-#[async_trait]
-pub trait Records: fmt::Debug + Send + Sync + 'static {
-    /// How many tasks cannot be read. It reads all there are.
-    async fn unreadable_tasks(&self) -> Result<u64, StoreError>;
 }
 
 #[async_trait]

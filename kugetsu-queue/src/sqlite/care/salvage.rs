@@ -14,6 +14,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::quarantine::{self, keep};
 use super::{Kind, bytes, unused};
+use crate::care::Salvaged;
 use crate::fault::Fault;
 use crate::sqlite::file::{self, beside};
 use crate::sqlite::tasks::{self, Record};
@@ -23,24 +24,6 @@ const BEYOND: i64 = 100_000;
 
 /// The first page of a new store, and of any other of its format.
 const PAGE: usize = 4096;
-
-/// What came of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Salvaged {
-    /// Where the damaged file is kept, if there was one.
-    pub kept: Option<PathBuf>,
-    /// How many tasks are in the new store.
-    pub tasks: u64,
-    /// How many events.
-    pub events: u64,
-    /// How many sessions.
-    pub sessions: u64,
-    /// How many notices.
-    pub notices: u64,
-    /// What could not be read, in words; empty if nothing is known to be missing.
-    pub lost: Vec<String>,
-}
 
 /// Puts a new store in the place of a damaged one or of one that is gone. The damaged file is kept
 /// beside it under the name that ends with `.damaged-` and `stamp`, and what can be read of it is in
@@ -254,7 +237,7 @@ fn walk(
         })();
         match whole {
             Ok(()) => return Ok(None),
-            Err(Fault::Sqlite(_)) => {}
+            Err(Fault::Database(_)) => {}
             Err(fault) => return Err(fault),
         }
     }

@@ -1,5 +1,6 @@
 //! The store in readable files.
 
+mod care;
 mod convert;
 pub(crate) mod faults;
 mod format;

@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kugetsu_core::{
-    AttemptEnd, Clock, Cursor, Expected, Failure, IssueRef, MemoStore, MemoryStore, Outcome,
-    Request, Session, SessionKind, SessionQuery, SessionState, SessionStore, SlotKey, SlotPool,
-    Status, Task, TaskId, TaskQuery, TaskState, TaskStore, WorkerId,
+    AttemptEnd, Clock, Cursor, Expected, Failure, IssueRef, MemoStore, MemorySlots, MemoryStore,
+    Outcome, Request, Session, SessionKind, SessionQuery, SessionState, SessionStore, SlotKey,
+    SlotPool, Status, Task, TaskId, TaskQuery, TaskState, TaskStore, WorkerId,
 };
 use kugetsu_queue::{
     Backends, Engine, FileSlots, Recovered, Shutdown, SlotLimits, SqliteStore, SystemClock, Wait,
     WatchedStore,
 };
-use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, MemorySlots, SeededChance};
+use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, SeededChance};
 use kugetsu_testkit::sandbox::SampleRepository;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use crate::model::{self, Message, Voice};
 
 /// One run of a [`FakeAgent`](super::FakeAgent).
+///
+/// Made by the agent, for whoever looks at what it was asked.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FakeRun {

@@ -121,7 +121,7 @@ fn issue(stage: &Stage, number: &str) -> Answer {
     let mut document = json!({
         "id": 1000 + number, "iid": number, "project_id": 3, "title": row.title,
         "description": row.text, "state": if row.open { "opened" } else { "closed" },
-        "author": user(&row.by), "labels": [], "user_notes_count": row.comments.len(),
+        "author": user(&row.by), "labels": row.labels, "user_notes_count": row.comments.len(),
         "web_url": format!("{}/acme/widgets/-/issues/{number}", stage.url),
         "created_at": "2026-01-02T03:04:05.678Z",
     });

@@ -132,10 +132,11 @@ fn issue(stage: &Stage, number: &str) -> Answer {
         return Answer::new(StatusCode::OK, document);
     }
     let Some(row) = rows.issues.get(&number) else { return Answer::not_found() };
-    let IssueRow { title, text, by, open, comments } = row;
+    let IssueRow { title, text, by, open, labels, comments } = row;
+    let labels: Vec<Value> = labels.iter().map(|name| json!({ "name": name })).collect();
     let mut document = json!({
         "id": 1000 + number, "number": number, "title": title, "body": text,
-        "state": if *open { "open" } else { "closed" }, "user": user(by), "labels": [],
+        "state": if *open { "open" } else { "closed" }, "user": user(by), "labels": labels,
         "html_url": format!("{}/acme/widgets/issues/{number}", stage.url),
         "comments": comments.len(), "created_at": "2026-01-02T03:04:05Z", "locked": false,
     });

@@ -78,6 +78,8 @@ impl ForgeFault {
 }
 
 /// A request that has come.
+///
+/// Made by [`FakeForge`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForgeRequest {
@@ -112,6 +114,7 @@ struct IssueRow {
     text: String,
     by: String,
     open: bool,
+    labels: Vec<String>,
     comments: Vec<CommentRow>,
 }
 
@@ -166,8 +169,16 @@ impl FakeForge {
     /// Somebody opens the issue of this number.
     pub fn open_issue(&self, number: u64, by: &str, title: &str, text: &str) {
         let (title, text, by) = (title.to_owned(), text.to_owned(), by.to_owned());
-        let row = IssueRow { title, text, by, open: true, comments: Vec::new() };
+        let row =
+            IssueRow { title, text, by, open: true, labels: Vec::new(), comments: Vec::new() };
         self.stage.state().issues.insert(number, row);
+    }
+
+    /// The issue is given a label.
+    pub fn label(&self, number: u64, label: &str) {
+        if let Some(issue) = self.stage.state().issues.get_mut(&number) {
+            issue.labels.push(label.to_owned());
+        }
     }
 
     /// The issue is closed.

@@ -6,7 +6,7 @@ use kugetsu_core::Retry;
 /// What a store can be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Operation {
+pub enum StoreOperation {
     /// [`TaskStore::commit`](kugetsu_core::TaskStore::commit).
     Commit,
     /// [`EventLog::append`](kugetsu_core::EventLog::append).
@@ -29,7 +29,7 @@ pub enum Operation {
     Remove,
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for StoreOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", format!("{self:?}").to_lowercase())
     }
@@ -38,7 +38,7 @@ impl fmt::Display for Operation {
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum StoreFault {
     /// Somebody else was faster. Of `commit`, `put` and the removal of a task only.
     Conflict,
     /// The store's own fault; nothing is done.
@@ -50,20 +50,23 @@ pub enum Fault {
 /// The faults that are planned.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    planned: Mutex<Vec<(Operation, u32, Fault)>>,
+    planned: Mutex<Vec<(StoreOperation, u32, StoreFault)>>,
 }
 
 impl Faults {
-    pub(super) fn plan(&self, operation: Operation, nth: u32, fault: Fault) {
+    pub(super) fn plan(&self, operation: StoreOperation, nth: u32, fault: StoreFault) {
         assert!(nth > 0, "the next call is the first");
-        let conflicts = matches!(operation, Operation::Commit | Operation::Clear | Operation::Put);
-        assert!(conflicts || fault != Fault::Conflict, "`{operation}` has no conflicts");
+        let conflicts = matches!(
+            operation,
+            StoreOperation::Commit | StoreOperation::Clear | StoreOperation::Put
+        );
+        assert!(conflicts || fault != StoreFault::Conflict, "`{operation}` has no conflicts");
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         planned.push((operation, nth, fault));
     }
 
     /// Counts a call, and tells how it is to fail.
-    pub(super) fn next(&self, operation: Operation) -> Option<Fault> {
+    pub(super) fn next(&self, operation: StoreOperation) -> Option<StoreFault> {
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         for (other, nth, _) in planned.iter_mut() {
             if *other == operation {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use kugetsu_core::{AgentError, AgentRunner, AgentSessionId, Conversation};
 
-use super::told::{Told, can, refusal, request, turn};
+use super::told::{Told, can, has_to_be_able, refusal, request, turn};
 use super::{AgentRunnerFixture, Deed};
-use crate::suite::promise::at_once;
+use crate::suite::promise::{at_once, not_applicable};
 use crate::suite::sample::named;
 
 /// A turn in which the agent is told a word.
@@ -67,9 +67,7 @@ pub(super) async fn a_session_that_is_resumed_remembers(f: &dyn AgentRunnerFixtu
     let directory = f.directory().await;
     let first = taught(f, &runner, &directory, "marmalade", Conversation::Fresh).await;
     let resume = request(f, &directory, &Deed::Recall).with_conversation(first.resumed());
-    if !can(&runner, runner.capabilities().resume, resume).await {
-        return;
-    }
+    has_to_be_able(&runner, "resume", runner.capabilities().resume, resume).await;
     let second = taught(f, &runner, &directory, "piccolo", first.resumed()).await;
     let third = recalled(f, &runner, &directory, first.resumed()).await;
     assert_knows(&third, &["marmalade", "piccolo"], &[]);
@@ -83,10 +81,9 @@ pub(super) async fn a_session_is_resumed_after_reopening(f: &dyn AgentRunnerFixt
     drop(runner);
     let runner = f.runner().await;
     let resume = request(f, &directory, &Deed::Recall).with_conversation(first.resumed());
-    if can(&runner, runner.capabilities().resume, resume).await {
-        let second = recalled(f, &runner, &directory, first.resumed()).await;
-        assert_knows(&second, &["marmalade"], &[]);
-    }
+    has_to_be_able(&runner, "resume", runner.capabilities().resume, resume).await;
+    let second = recalled(f, &runner, &directory, first.resumed()).await;
+    assert_knows(&second, &["marmalade"], &[]);
 }
 
 pub(super) async fn a_session_is_resumed_in_its_own_directory_only(f: &dyn AgentRunnerFixture) {
@@ -95,9 +92,7 @@ pub(super) async fn a_session_is_resumed_in_its_own_directory_only(f: &dyn Agent
     let first = taught(f, &runner, &here, "marmalade", Conversation::Fresh).await;
     let deed = Deed::Write { file: "astray.txt".into(), text: "astray".into() };
     let elsewhere = request(f, &there, &deed).with_conversation(first.resumed());
-    if !can(&runner, runner.capabilities().resume, elsewhere.clone()).await {
-        return;
-    }
+    has_to_be_able(&runner, "resume", runner.capabilities().resume, elsewhere.clone()).await;
     let told_so_far = f.heard().await.len();
     match refusal(&runner, elsewhere).await {
         AgentError::WrongDirectory { wanted, .. } => assert_eq!(wanted, there),
@@ -128,6 +123,9 @@ pub(super) async fn a_session_that_is_not_there_is_refused(f: &dyn AgentRunnerFi
         }
     }
     assert_eq!(f.heard().await, [""; 0]);
+    if !able.resume && !able.fork {
+        not_applicable("the agent says that it can neither resume nor fork");
+    }
 }
 
 pub(super) async fn a_fork_knows_what_its_origin_knows(f: &dyn AgentRunnerFixture) {
@@ -135,9 +133,7 @@ pub(super) async fn a_fork_knows_what_its_origin_knows(f: &dyn AgentRunnerFixtur
     let (here, there) = (f.directory().await, f.directory().await);
     let origin = taught(f, &runner, &here, "marmalade", Conversation::Fresh).await;
     let fork = request(f, &there, &Deed::Recall).with_conversation(origin.forked());
-    if !can(&runner, runner.capabilities().fork, fork.clone()).await {
-        return;
-    }
+    has_to_be_able(&runner, "fork", runner.capabilities().fork, fork.clone()).await;
     let fork = turn(&runner, fork).await;
     fork.assert_done();
     assert_knows(&fork, &["marmalade"], &[]);
@@ -161,9 +157,7 @@ pub(super) async fn a_fork_leaves_its_origin_as_it_was(f: &dyn AgentRunnerFixtur
     let (here, there) = (f.directory().await, f.directory().await);
     let origin = taught(f, &runner, &here, "marmalade", Conversation::Fresh).await;
     let fork = request(f, &there, &Deed::Recall).with_conversation(origin.forked());
-    if !can(&runner, runner.capabilities().fork, fork).await {
-        return;
-    }
+    has_to_be_able(&runner, "fork", runner.capabilities().fork, fork).await;
     let fork = taught(f, &runner, &there, "piccolo", origin.forked()).await;
     taught(f, &runner, &here, "tuba", origin.resumed()).await;
     let fork = recalled(f, &runner, &there, fork.resumed()).await;
@@ -180,8 +174,8 @@ pub(super) async fn sixteen_forks_at_once_are_sixteen_sessions(f: &dyn AgentRunn
         let directory = f.directory().await;
         let deed = Deed::Write { file: "mine.txt".into(), text: format!("{number}") };
         let fork = request(f, &directory, &deed).with_conversation(origin.forked());
-        if number == 0 && !can(&runner, runner.capabilities().fork, fork.clone()).await {
-            return;
+        if number == 0 {
+            has_to_be_able(&runner, "fork", runner.capabilities().fork, fork.clone()).await;
         }
         let runner = Arc::clone(&runner);
         turns.push(async move { (directory, turn(&runner, fork).await) });

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use kugetsu_core::{AgentError, AgentEvent, AgentRun, Finish, SlotKey, SlotPool, Stop};
+use kugetsu_core::{
+    AgentError, AgentEvent, AgentRun, Finish, MemorySlots, SlotKey, SlotPool, Stop,
+};
 use tokio_stream::StreamExt;
 
 use super::told::{Told, begun, request, start, turn};
 use super::{AgentRunnerFixture, Deed};
-use crate::fake::MemorySlots;
 use crate::suite::promise::at_once;
 
 fn stop(run: &AgentRun, how: Stop) -> impl Future<Output = ()> + Send + use<> {

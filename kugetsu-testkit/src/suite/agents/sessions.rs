@@ -11,13 +11,15 @@ use kugetsu_core::{
 use super::conversations::{assert_knows, nowhere, recalled, taught};
 use super::told::{refusal, request, turn};
 use super::{AgentRunnerFixture, Deed};
-use crate::suite::promise::at_once;
+use crate::suite::promise::{at_once, not_applicable};
 
 /// The runner, if it has sessions. A runner without them has none of these promises to keep, and
 /// `there_are_sessions_where_there_should_be` sees to it that nobody has none by mistake.
-async fn with_sessions(f: &dyn AgentRunnerFixture) -> Option<Arc<dyn AgentRunner>> {
-    let runner = f.runner().await;
-    f.has_sessions().then_some(runner)
+async fn with_sessions(f: &dyn AgentRunnerFixture) -> Arc<dyn AgentRunner> {
+    if !f.has_sessions() {
+        not_applicable("the runner has no sessions but those of its runs");
+    }
+    f.runner().await
 }
 
 fn sessions(runner: &Arc<dyn AgentRunner>) -> &dyn AgentSessions {
@@ -37,7 +39,7 @@ pub(super) async fn there_are_sessions_where_there_should_be(f: &dyn AgentRunner
 }
 
 pub(super) async fn a_session_made_is_described(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     let (here, there) = (f.directory().await, f.directory().await);
     let mut made = vec![];
     for directory in [&here, &there, &here] {
@@ -60,7 +62,7 @@ pub(super) async fn a_session_made_is_described(f: &dyn AgentRunnerFixture) {
 }
 
 pub(super) async fn a_session_made_is_resumed_in_its_directory(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     let (here, there) = (f.directory().await, f.directory().await);
     let made = fine(sessions(&runner).create(&NewAgentSession::new(&here, "Base")).await);
     let resumed = || Conversation::Resume(made.id.clone());
@@ -73,7 +75,7 @@ pub(super) async fn a_session_made_is_resumed_in_its_directory(f: &dyn AgentRunn
 }
 
 pub(super) async fn a_session_made_knows_its_briefing(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     let directory = f.directory().await;
     let new = NewAgentSession::new(&directory, "Base").with_briefing("Mind the marmalade.");
     let made = fine(sessions(&runner).create(&new).await);
@@ -83,7 +85,7 @@ pub(super) async fn a_session_made_knows_its_briefing(f: &dyn AgentRunnerFixture
 }
 
 pub(super) async fn a_copy_of_a_session_knows_what_it_knows(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     let (here, there) = (f.directory().await, f.directory().await);
     let new = NewAgentSession::new(&here, "Base").with_briefing("Mind the marmalade.");
     let origin = fine(sessions(&runner).create(&new).await);
@@ -112,7 +114,7 @@ pub(super) async fn a_copy_of_a_session_knows_what_it_knows(f: &dyn AgentRunnerF
 }
 
 pub(super) async fn sixteen_copies_at_once_are_sixteen_sessions(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     let new = NewAgentSession::new(f.directory().await, "Base").with_briefing("Mind the tuba.");
     let origin = fine(sessions(&runner).create(&new).await);
     let mut copies = vec![];
@@ -139,7 +141,7 @@ pub(super) async fn sixteen_copies_at_once_are_sixteen_sessions(f: &dyn AgentRun
 }
 
 pub(super) async fn a_session_deleted_is_gone(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     let directory = f.directory().await;
     let keep = fine(sessions(&runner).create(&NewAgentSession::new(&directory, "Keep")).await);
     let told = taught(f, &runner, &directory, "marmalade", Conversation::Fresh).await;
@@ -152,7 +154,7 @@ pub(super) async fn a_session_deleted_is_gone(f: &dyn AgentRunnerFixture) {
 }
 
 pub(super) async fn deleting_what_is_not_there_is_done_already(f: &dyn AgentRunnerFixture) {
-    let Some(runner) = with_sessions(f).await else { return };
+    let runner = with_sessions(f).await;
     fine(sessions(&runner).delete(&nowhere()).await);
     let new = NewAgentSession::new(f.directory().await, "Short");
     let made = fine(sessions(&runner).create(&new).await);

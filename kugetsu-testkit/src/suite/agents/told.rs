@@ -10,6 +10,7 @@ use kugetsu_core::{
 use tokio_stream::StreamExt;
 
 use super::{AgentRunnerFixture, Deed};
+use crate::suite::promise::not_applicable;
 
 /// What a run has told, with its shape checked: a session first, then whatever, then one end.
 #[derive(Debug)]
@@ -159,4 +160,17 @@ pub(super) async fn can(runner: &Arc<dyn AgentRunner>, able: bool, request: RunR
         assert!(matches!(refused, AgentError::Unsupported { .. }), "{refused:?}");
     }
     able
+}
+
+/// Goes on if the runner can do that, which is called so. Else it has to refuse it, and the promise
+/// is none of its own.
+pub(super) async fn has_to_be_able(
+    runner: &Arc<dyn AgentRunner>,
+    what: &str,
+    able: bool,
+    request: RunRequest,
+) {
+    if !can(runner, able, request).await {
+        not_applicable(&format!("the agent says that it cannot {what}"));
+    }
 }

@@ -10,7 +10,7 @@ use kugetsu_core::{
 };
 
 use super::{TaskStoreFixture, enqueued, fine};
-use crate::suite::promise::at_once;
+use crate::suite::promise::{at_once, beside};
 use crate::suite::sample::{HOSTILE, at, named, short, task};
 
 /// So many messages of the task's agent.
@@ -176,7 +176,7 @@ pub(super) async fn a_reader_who_follows_misses_nothing(f: &dyn TaskStoreFixture
         tasks.push(enqueued(&*stores[0], task(number as u64)).await);
     }
     let writing =
-        tokio::spawn(at_once(tasks.clone().into_iter().enumerate().map(move |(number, task)| {
+        beside(at_once(tasks.clone().into_iter().enumerate().map(move |(number, task)| {
             let store = Arc::clone(&stores[number % 2]);
             async move {
                 for two in chatter(&task, EACH).chunks(2) {

@@ -8,7 +8,7 @@ use kugetsu_core::{
     SessionId, SessionKind, SessionStore, StoreError, Task, TaskId, TaskQuery, TaskStore, Usage,
     WorkerId,
 };
-use kugetsu_testkit::fake::{Fault, FixedChance, ManualClock, Operation, StrictStore};
+use kugetsu_testkit::fake::{FixedChance, ManualClock, StoreFault, StoreOperation, StrictStore};
 
 type Store = StrictStore<MemoryStore>;
 
@@ -173,10 +173,10 @@ async fn a_session_stays_itself() {
 async fn calls_fail_as_planned() {
     let store = Store::new(Arc::default());
     let (one, two, three) = (task(1), task(2), task(3));
-    store.fail(Operation::Commit, 2, Fault::Backend(Retry::Later));
-    store.fail(Operation::Commit, 3, Fault::Conflict);
-    store.fail(Operation::Commit, 4, Fault::AnswerLost);
-    store.fail(Operation::Due, 1, Fault::Backend(Retry::Never));
+    store.fail(StoreOperation::Commit, 2, StoreFault::Backend(Retry::Later));
+    store.fail(StoreOperation::Commit, 3, StoreFault::Conflict);
+    store.fail(StoreOperation::Commit, 4, StoreFault::AnswerLost);
+    store.fail(StoreOperation::Due, 1, StoreFault::Backend(Retry::Never));
     enqueued(&store, &one).await;
     let commit = async |task: &Task| {
         store.commit(task, Expected::Absent, &[task.enqueued(now())]).await.unwrap_err()

@@ -18,7 +18,7 @@ impl Fake {
         Self { agent: FakeAgent::new(), has_sessions: true, root: TempDir::new().unwrap() }
     }
 
-    fn simple() -> Self {
+    pub(crate) fn simple() -> Self {
         let agent =
             FakeAgent::new().with_capabilities(AgentCapabilities::default()).without_sessions();
         Self { agent, has_sessions: false, ..Self::able() }

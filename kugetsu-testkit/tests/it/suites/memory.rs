@@ -1,9 +1,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use kugetsu_core::memory::MemoryStore;
-use kugetsu_core::{MemoStore, SessionStore, SlotPool, TaskStore};
-use kugetsu_testkit::fake::MemorySlots;
+use kugetsu_core::{MemoStore, MemorySlots, MemoryStore, SessionStore, SlotPool, TaskStore};
 use kugetsu_testkit::suite::{
     MemoStoreFixture, SessionStoreFixture, SlotPoolFixture, TaskStoreFixture,
 };

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::assert_bites;
+use super::{assert_each_is_noticed, assert_sound, faults};
 use crate::suites::agent::Fake;
 
 struct Fixture {
@@ -91,7 +91,30 @@ impl Faulty {
     fn request(&self, mut request: RunRequest) -> RunRequest {
         match self.fault {
             "goes astray" => request.directory.clone_from(&self.astray),
-            "shortens messages" => request.message.truncate(100_000),
+            "shortens messages" => {
+                let end = request.message.floor_char_boundary(100_000);
+                request.message.truncate(end);
+            }
+            "ends messages at a NUL" => {
+                let end = request.message.find('\0').unwrap_or(request.message.len());
+                request.message.truncate(end);
+            }
+            "goes on with what was last" => {
+                if let Some(last) = self.inner.runs().last() {
+                    request.conversation = Conversation::Resume(last.session.clone());
+                }
+            }
+            "forks in place" => {
+                let (Conversation::Fork(id) | Conversation::Resume(id)) = &request.conversation
+                else {
+                    return request;
+                };
+                let origin = self.inner.runs().into_iter().find(|run| run.session == *id);
+                if let Some(origin) = origin {
+                    request.directory = origin.directory;
+                    request.conversation = Conversation::Resume(id.clone());
+                }
+            }
             "splits lines" => request.message = request.message.replace("\r\n", "\n"),
             "gives slots back early" => request.slots.clear(),
             "forgets its origin" => {
@@ -121,7 +144,11 @@ impl AgentRunner for Faulty {
     }
 
     async fn probe(&self) -> Result<AgentInfo, AgentError> {
-        self.inner.probe().await
+        let mut info = self.inner.probe().await?;
+        if self.fault == "does not know its version" {
+            info.version.clear();
+        }
+        Ok(info)
     }
 
     async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
@@ -266,54 +293,138 @@ impl AgentSessions for Faulty {
     }
 }
 
-/// On a paused clock, so that whoever waits for ever does not take long.
-#[tokio::test(start_paused = true)]
+faults! {
+    the_agent_could_run_now {
+        "does not know its version" => "version: \"\"",
+    }
+    a_turn_begins_with_its_session_and_ends_with_one_finish {
+        "tells no session" => "the run has told no session",
+        "says before it is asked" => "what comes first",
+        "finishes twice" => "Finished(Done), Finished(Done)]",
+        "never finishes" => "left: 0",
+    }
+    what_the_agent_says_arrives {
+        "mumbles" => "?",
+    }
+    the_agent_works_in_the_directory_it_was_given {
+        "goes astray" => "No such file or directory",
+        "keeps its tools secret" => "right: [\"call_1\"]",
+    }
+    a_message_reaches_the_agent_byte_for_byte {
+        "splits lines" => "arrived as Some(\"two\\nlines\\nand\\ttabs \\n\\n\")",
+    }
+    a_message_of_a_megabyte_reaches_the_agent {
+        "shortens messages" => "there arrived [99999]",
+    }
+    a_message_that_cannot_be_sent_is_refused {
+        "ends messages at a NUL" => "was not refused, but told Told",
+    }
+    a_directory_that_cannot_be_worked_in_is_refused {
+        "makes directories" => "/missing was not refused, but told Told",
+    }
+    a_failure_for_good_is_told_as_such {
+        "never gives up" => "left: Later",
+    }
+    a_rate_limit_is_told_as_one_of_its_provider {
+        "gives up" => "retry: Never",
+    }
+    an_empty_turn_is_a_failure {
+        "takes all ends for good" => "instead of a failure there was Ok(Done)",
+    }
+    what_nobody_may_grant_is_refused_and_told {
+        "hides what was refused" => "nothing tells of a refusal",
+    }
+    two_runs_at_once_do_not_mix {
+        "goes astray" => "0.txt",
+    }
+    an_agent_that_is_stopped_politely_can_be_resumed {
+        "takes all ends for good" => "the turn ended with Ok(Done)",
+    }
+    an_agent_that_is_stopped_by_force_can_be_resumed {
+        "begins anew" => "left: AgentSessionId(\"fake_2\")",
+    }
+    stopping_needs_nobody_who_reads {
+        "does not stop" => "nothing within 180 s",
+    }
+    stopping_twice_is_stopping_once {
+        "stops once" => "operation: \"stop\"",
+    }
+    stopping_what_has_ended_is_done_already {
+        "finishes twice" => "something came after the finish",
+    }
+    a_run_that_is_dropped_is_stopped {
+        "goes on when it is dropped" => "nothing within 180 s",
+    }
+    a_run_that_is_dropped_at_once_is_stopped {
+        "goes on when it is dropped" => "nothing within 180 s",
+    }
+    the_end_of_one_run_is_not_the_end_of_another {
+        "goes on when it is dropped" => "nothing within 180 s",
+    }
+    a_slot_is_held_as_long_as_its_run {
+        "gives slots back early" => "the slot is free, and the agent is at work",
+    }
+    an_answer_that_nobody_takes_is_refused {
+        "takes any answer" => "an answer to no question was taken",
+    }
+    a_fresh_conversation_knows_nothing {
+        "goes on with what was last" => "\"marmalade\" is in what it recalls",
+    }
+    a_session_that_is_resumed_remembers {
+        "begins anew" => "\"marmalade\" is not in what it recalls",
+    }
+    a_session_is_resumed_after_reopening {
+        "forgets when it is closed" => "the agent has no session fake_1",
+    }
+    a_session_is_resumed_in_its_own_directory_only {
+        "resumes anywhere" => "Resume(AgentSessionId(\"fake_1\"))",
+    }
+    a_session_that_is_not_there_is_refused {
+        "makes up sessions" => "nowhere",
+    }
+    a_fork_knows_what_its_origin_knows {
+        "forgets its origin" => "\"marmalade\" is not in what it recalls",
+    }
+    a_fork_leaves_its_origin_as_it_was {
+        "forks in place" => "\"tuba\" is in what it recalls",
+    }
+    sixteen_forks_at_once_are_sixteen_sessions {
+        "goes astray" => "what is in ",
+    }
+    there_are_sessions_where_there_should_be {
+        "has no sessions" => "left: false",
+    }
+    a_session_made_is_described {
+        "goes astray" => "left: (AgentSessionId(",
+    }
+    a_session_made_is_resumed_in_its_directory {
+        "begins anew" => "left: AgentSessionId(\"fake_2\")",
+    }
+    a_session_made_knows_its_briefing {
+        "forgets its briefing" => "\"Mind the marmalade.\" is not in what it recalls",
+    }
+    a_copy_of_a_session_knows_what_it_knows {
+        "forgets its origin" => "\"Mind the marmalade.\" is not in what it recalls",
+        "copies nothing" => "left != right",
+    }
+    sixteen_copies_at_once_are_sixteen_sessions {
+        "copies nothing" => "where fake_1 works",
+    }
+    a_session_deleted_is_gone {
+        "deletes nothing" => "left: Some(AgentSession {",
+    }
+    deleting_what_is_not_there_is_done_already {
+        "deletes once" => "the agent has no session ses_0000000000000000000000nowhere",
+    }
+}
+
+#[tokio::test]
 async fn a_faulty_runner_is_noticed() {
-    for (fault, name) in [
-        ("tells no session", "a_turn_begins_with_its_session_and_ends_with_one_finish"),
-        ("says before it is asked", "a_turn_begins_with_its_session_and_ends_with_one_finish"),
-        ("finishes twice", "a_turn_begins_with_its_session_and_ends_with_one_finish"),
-        ("never finishes", "a_turn_begins_with_its_session_and_ends_with_one_finish"),
-        ("mumbles", "what_the_agent_says_arrives"),
-        ("goes astray", "the_agent_works_in_the_directory_it_was_given"),
-        ("keeps its tools secret", "the_agent_works_in_the_directory_it_was_given"),
-        ("splits lines", "a_message_reaches_the_agent_byte_for_byte"),
-        ("shortens messages", "a_message_of_a_megabyte_reaches_the_agent"),
-        ("makes directories", "a_directory_that_cannot_be_worked_in_is_refused"),
-        ("never gives up", "a_failure_for_good_is_told_as_such"),
-        ("gives up", "a_rate_limit_is_told_as_one_of_its_provider"),
-        ("takes all ends for good", "an_empty_turn_is_a_failure"),
-        ("hides what was refused", "what_nobody_may_grant_is_refused_and_told"),
-        ("goes astray", "two_runs_at_once_do_not_mix"),
-        ("takes all ends for good", "an_agent_that_is_stopped_politely_can_be_resumed"),
-        ("begins anew", "an_agent_that_is_stopped_by_force_can_be_resumed"),
-        ("does not stop", "stopping_needs_nobody_who_reads"),
-        ("stops once", "stopping_twice_is_stopping_once"),
-        ("finishes twice", "stopping_what_has_ended_is_done_already"),
-        ("goes on when it is dropped", "a_run_that_is_dropped_is_stopped"),
-        ("goes on when it is dropped", "a_run_that_is_dropped_at_once_is_stopped"),
-        ("goes on when it is dropped", "the_end_of_one_run_is_not_the_end_of_another"),
-        ("gives slots back early", "a_slot_is_held_as_long_as_its_run"),
-        ("takes any answer", "an_answer_that_nobody_takes_is_refused"),
-        ("begins anew", "a_session_that_is_resumed_remembers"),
-        ("forgets when it is closed", "a_session_is_resumed_after_reopening"),
-        ("resumes anywhere", "a_session_is_resumed_in_its_own_directory_only"),
-        ("makes up sessions", "a_session_that_is_not_there_is_refused"),
-        ("forgets its origin", "a_fork_knows_what_its_origin_knows"),
-        ("goes astray", "sixteen_forks_at_once_are_sixteen_sessions"),
-        ("has no sessions", "there_are_sessions_where_there_should_be"),
-        ("goes astray", "a_session_made_is_described"),
-        ("begins anew", "a_session_made_is_resumed_in_its_directory"),
-        ("forgets its briefing", "a_session_made_knows_its_briefing"),
-        ("forgets its origin", "a_copy_of_a_session_knows_what_it_knows"),
-        ("copies nothing", "a_copy_of_a_session_knows_what_it_knows"),
-        ("copies nothing", "sixteen_copies_at_once_are_sixteen_sessions"),
-        ("deletes nothing", "a_session_deleted_is_gone"),
-        ("deletes once", "deleting_what_is_not_there_is_done_already"),
-    ] {
+    let faulty = async |fault| {
         let inner = Fake::able();
         let astray = inner.directory().await;
-        let faulty = Fixture { fault, inner, astray };
-        assert_bites(agents::PROMISES, name, &faulty as &dyn AgentRunnerFixture, fault).await;
-    }
+        Box::new(Fixture { fault, inner, astray }) as Box<dyn AgentRunnerFixture>
+    };
+    assert_sound(agents::PROMISES, &faulty).await;
+    assert_each_is_noticed(agents::PROMISES, FAULTS, &faulty).await;
 }

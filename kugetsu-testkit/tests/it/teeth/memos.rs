@@ -5,7 +5,7 @@ use kugetsu_core::memory::MemoryStore;
 use kugetsu_core::{MemoStore, StoreError};
 use kugetsu_testkit::suite::{MemoStoreFixture, memos};
 
-use super::assert_bites;
+use super::{assert_each_is_noticed, assert_sound, faults};
 
 #[derive(Debug, Clone)]
 struct Faulty {
@@ -66,20 +66,37 @@ impl MemoStore for Faulty {
     }
 }
 
+faults! {
+    a_memo_is_there_after_reopening {
+        "forgets when it is closed" => "left: None",
+    }
+    a_memo_comes_back_as_it_was {
+        "trims" => "left: Some(\"two\\nlines\\r\\nand\\ttabs\")",
+    }
+    a_memo_that_was_never_set_is_not_there {
+        "finds what begins so" => "left: Some(\"1\")",
+    }
+    a_memo_is_replaced_by_the_next_of_its_name {
+        "keeps the first" => "left: Some(\"first\")",
+    }
+    a_memo_that_was_forgotten_is_gone {
+        "forgets nothing" => "left: Some(\"1\")",
+    }
+    memos_are_found_by_the_beginning_of_their_names {
+        "ignores case" => "left: [(\"HOLD/a\", \"hold/a\")",
+        "takes % for any text" => "left: [(\"hold\", \"hold\")",
+    }
+    of_many_memos_of_one_name_at_once_one_stays_whole {
+        "mixes what is written at once" => "what is left is ",
+    }
+}
+
 /// On one thread, where whoever yields lets all others go first.
 #[tokio::test]
 async fn a_faulty_memo_store_is_noticed() {
-    for (fault, name) in [
-        ("forgets when it is closed", "a_memo_is_there_after_reopening"),
-        ("trims", "a_memo_comes_back_as_it_was"),
-        ("finds what begins so", "a_memo_that_was_never_set_is_not_there"),
-        ("keeps the first", "a_memo_is_replaced_by_the_next_of_its_name"),
-        ("forgets nothing", "a_memo_that_was_forgotten_is_gone"),
-        ("ignores case", "memos_are_found_by_the_beginning_of_their_names"),
-        ("takes % for any text", "memos_are_found_by_the_beginning_of_their_names"),
-        ("mixes what is written at once", "of_many_memos_of_one_name_at_once_one_stays_whole"),
-    ] {
-        let faulty = Faulty { fault, inner: MemoryStore::new() };
-        assert_bites(memos::PROMISES, name, &faulty as &dyn MemoStoreFixture, fault).await;
-    }
+    let faulty = async |fault| {
+        Box::new(Faulty { fault, inner: MemoryStore::new() }) as Box<dyn MemoStoreFixture>
+    };
+    assert_sound(memos::PROMISES, &faulty).await;
+    assert_each_is_noticed(memos::PROMISES, FAULTS, &faulty).await;
 }

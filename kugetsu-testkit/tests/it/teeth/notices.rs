@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use kugetsu_core::{Notice, Notifier, NotifyError};
 use kugetsu_testkit::suite::{NotifierFixture, notices};
 
-use super::assert_bites;
+use super::{assert_each_is_noticed, assert_sound, faults};
 
 #[derive(Debug, Clone)]
 struct Faulty {
@@ -53,17 +53,33 @@ impl Notifier for Faulty {
     }
 }
 
+faults! {
+    a_notifier_keeps_its_name {
+        "has no name" => "!here.name().trim().is_empty()",
+    }
+    a_notice_that_was_brought_is_there_after_reopening {
+        "forgets when it is closed" => "came as Notice { key: \"event-2\"",
+    }
+    a_notice_comes_as_it_was {
+        "trims" => "kind: TaskBlocked",
+    }
+    notices_come_in_their_order {
+        "puts the newest first" => "came as Notice { key: \"event-97\"",
+    }
+    a_notice_that_comes_again_is_kept_once {
+        "keeps all" => "came as Notice { key: \"event-1\"",
+    }
+    notices_brought_at_once_are_all_there {
+        "compares and then writes" => "a notice was kept twice",
+    }
+}
+
 #[tokio::test]
 async fn a_faulty_notifier_is_noticed() {
-    for (fault, name) in [
-        ("has no name", "a_notifier_keeps_its_name"),
-        ("forgets when it is closed", "a_notice_that_was_brought_is_there_after_reopening"),
-        ("trims", "a_notice_comes_as_it_was"),
-        ("puts the newest first", "notices_come_in_their_order"),
-        ("keeps all", "a_notice_that_comes_again_is_kept_once"),
-        ("compares and then writes", "notices_brought_at_once_are_all_there"),
-    ] {
-        let faulty = Faulty { fault, name: "faulty".into(), kept: Arc::default() };
-        assert_bites(notices::PROMISES, name, &faulty as &dyn NotifierFixture, fault).await;
-    }
+    let faulty = async |fault| {
+        Box::new(Faulty { fault, name: "faulty".into(), kept: Arc::default() })
+            as Box<dyn NotifierFixture>
+    };
+    assert_sound(notices::PROMISES, &faulty).await;
+    assert_each_is_noticed(notices::PROMISES, FAULTS, &faulty).await;
 }

@@ -7,7 +7,7 @@ use kugetsu_core::{
 };
 use kugetsu_testkit::suite::{SessionStoreFixture, sessions};
 
-use super::assert_bites;
+use super::{assert_each_is_noticed, assert_sound, faults};
 
 #[derive(Debug, Clone)]
 struct Faulty {
@@ -58,7 +58,13 @@ impl SessionStore for Faulty {
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<Session>, SessionError> {
-        self.inner.load(id).await
+        let found = self.inner.load(id).await?;
+        match self.fault {
+            "always finds something" if found.is_none() => {
+                Ok(self.inner.find(&SessionQuery::all()).await?.pop())
+            }
+            _ => Ok(found),
+        }
     }
 
     async fn find(&self, query: &SessionQuery) -> Result<Vec<Session>, SessionError> {
@@ -84,29 +90,67 @@ impl SessionStore for Faulty {
     }
 }
 
+faults! {
+    a_session_put_is_there_after_reopening {
+        "forgets when it is closed" => "left: None",
+    }
+    a_session_comes_back_as_it_was {
+        "loses what it does not need" => "pr: None",
+    }
+    a_session_that_was_never_put_is_not_there {
+        "always finds something" => "left: Some(Session {",
+    }
+    revisions_count_the_writes {
+        "does not count" => "left: Revision(1)",
+    }
+    the_revision_in_the_record_is_not_read {
+        "reads the record's revision" => "the session base was changed by somebody else",
+    }
+    a_new_session_is_refused_where_one_is {
+        "does not compare revisions" => "instead of a conflict there was Ok(Revision(",
+    }
+    a_change_of_a_session_that_is_not_there_is_refused {
+        "makes what is not there" => "instead of a conflict there was Ok(Revision(1))",
+    }
+    a_change_of_an_outdated_session_is_refused {
+        "does not compare revisions" => "instead of a conflict there was Ok(Revision(",
+    }
+    of_many_changes_of_a_session_at_once_one_is_made {
+        "does not compare revisions" => "as many have changed one session at once",
+    }
+    there_is_one_session_of_each_kind {
+        "keeps two of a kind" => "instead of a conflict there was Ok(Revision(1))",
+    }
+    of_many_first_sessions_of_a_kind_at_once_one_is_made {
+        "keeps two of a kind" => "as many sessions of base were made",
+    }
+    a_session_cannot_take_the_place_of_another {
+        "evicts" => "instead of a conflict there was Ok(Revision(2))",
+    }
+    sessions_are_found_in_the_order_of_their_kinds {
+        "orders by id" => "left: [Session {",
+        "orders by name" => "left: [Session {",
+    }
+    a_query_finds_the_session_of_its_kind_and_no_other {
+        "finds all" => "before there is one of repo github.com/ACME/widgets",
+    }
+    a_session_removed_is_gone {
+        "removes nothing" => "left: Some(Session {",
+    }
+    removing_what_is_not_there_is_done_already {
+        "removes nothing" => "right: []",
+    }
+    a_kind_is_free_again_after_its_session_was_removed {
+        "removes nothing" => "was changed by somebody else",
+    }
+}
+
 /// On one thread, where whoever yields lets all others go first.
 #[tokio::test]
 async fn a_faulty_session_store_is_noticed() {
-    for (fault, name) in [
-        ("forgets when it is closed", "a_session_put_is_there_after_reopening"),
-        ("loses what it does not need", "a_session_comes_back_as_it_was"),
-        ("does not compare revisions", "a_change_of_an_outdated_session_is_refused"),
-        ("does not compare revisions", "of_many_changes_of_a_session_at_once_one_is_made"),
-        ("does not compare revisions", "a_new_session_is_refused_where_one_is"),
-        ("makes what is not there", "a_change_of_a_session_that_is_not_there_is_refused"),
-        ("keeps two of a kind", "there_is_one_session_of_each_kind"),
-        ("keeps two of a kind", "of_many_first_sessions_of_a_kind_at_once_one_is_made"),
-        ("does not count", "revisions_count_the_writes"),
-        ("removes nothing", "a_kind_is_free_again_after_its_session_was_removed"),
-        ("evicts", "a_session_cannot_take_the_place_of_another"),
-        ("reads the record's revision", "the_revision_in_the_record_is_not_read"),
-        ("orders by id", "sessions_are_found_in_the_order_of_their_kinds"),
-        ("orders by name", "sessions_are_found_in_the_order_of_their_kinds"),
-        ("finds all", "a_query_finds_the_session_of_its_kind_and_no_other"),
-        ("removes nothing", "a_session_removed_is_gone"),
-        ("removes nothing", "removing_what_is_not_there_is_done_already"),
-    ] {
-        let faulty = Faulty { fault, inner: MemoryStore::new() };
-        assert_bites(sessions::PROMISES, name, &faulty as &dyn SessionStoreFixture, fault).await;
-    }
+    let faulty = async |fault| {
+        Box::new(Faulty { fault, inner: MemoryStore::new() }) as Box<dyn SessionStoreFixture>
+    };
+    assert_sound(sessions::PROMISES, &faulty).await;
+    assert_each_is_noticed(sessions::PROMISES, FAULTS, &faulty).await;
 }

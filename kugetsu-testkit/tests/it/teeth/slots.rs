@@ -2,11 +2,10 @@ use std::future::pending;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use kugetsu_core::{Slot, SlotError, SlotGuard, SlotHolder, SlotKey, SlotPool};
-use kugetsu_testkit::fake::MemorySlots;
+use kugetsu_core::{MemorySlots, Slot, SlotError, SlotGuard, SlotHolder, SlotKey, SlotPool};
 use kugetsu_testkit::suite::{SlotPoolFixture, slots};
 
-use super::assert_bites;
+use super::{assert_each_is_noticed, assert_sound, faults};
 
 struct Fixture {
     fault: &'static str,
@@ -64,6 +63,7 @@ impl Faulty {
             "forgets issues" if matches!(key, SlotKey::Issue(_)) => {
                 Slot::new(key.clone(), 0, Arc::new(Nothing))
             }
+            "holds nothing" => Slot::new(key.clone(), slot.index(), Arc::new(Nothing)),
             "numbers all slots 0" => Slot::new(key.clone(), 0, Arc::new(Kept { _slot: slot })),
             "never gives back" => {
                 std::mem::forget(slot.clone());
@@ -133,32 +133,71 @@ impl SlotPool for Faulty {
     }
 }
 
-/// On a paused clock, so that whoever waits for ever does not take long.
-#[tokio::test(start_paused = true)]
-async fn a_faulty_pool_is_noticed() {
-    for (fault, name) in [
-        ("has one more", "a_class_has_as_many_slots_as_its_limit"),
-        ("has one more", "never_more_slots_are_held_than_the_limit"),
-        ("numbers all slots 0", "a_class_has_as_many_slots_as_its_limit"),
-        ("numbers all slots 0", "never_more_slots_are_held_than_the_limit"),
-        ("shares nothing", "two_pools_on_the_same_place_share_the_limit"),
-        ("shares nothing", "a_slot_outlives_its_pool"),
-        ("forgets issues", "an_issue_has_one_slot"),
-        ("folds issues", "issues_that_look_alike_have_slots_of_their_own"),
-        ("counts the PM", "the_pm_does_not_count_among_the_others"),
-        ("never gives back", "a_slot_dropped_is_free"),
-        ("wakes nobody", "a_waiter_gets_the_slot_that_is_given_back"),
-        ("wakes nobody", "a_waiter_of_another_pool_gets_the_slot_that_is_given_back"),
-        ("wakes nobody", "many_waiters_all_get_their_turn"),
-        ("counts the PM", "a_waiter_for_one_key_does_not_keep_others_waiting"),
-        ("loses the slots of those who give up", "a_waiter_who_gives_up_loses_no_slot"),
-        ("names nobody", "holders_say_who_holds_what"),
-        ("says who in disorder", "holders_say_who_holds_what"),
-        ("trims", "a_holder_comes_back_as_it_was_named"),
-        ("waits for ever", "without_a_place_nobody_waits"),
-        ("has no files", "a_slot_lives_as_long_as_a_process_that_has_inherited_it"),
-    ] {
-        let faulty = Fixture { fault, inner: OnceLock::new() };
-        assert_bites(slots::PROMISES, name, &faulty as &dyn SlotPoolFixture, fault).await;
+faults! {
+    a_class_has_as_many_slots_as_its_limit {
+        "has one more" => "a slot beyond the limit",
+        "numbers all slots 0" => "left: {0}",
     }
+    never_more_slots_are_held_than_the_limit {
+        "has one more" => "slot 3 of 3",
+        "numbers all slots 0" => "slot 0 is held twice",
+    }
+    two_pools_on_the_same_place_share_the_limit {
+        "shares nothing" => "slot 0 is held twice",
+    }
+    an_issue_has_one_slot {
+        "forgets issues" => "an issue's second slot",
+    }
+    issues_that_look_alike_have_slots_of_their_own {
+        "folds issues" => "the slot of issue github.com/a-b/c#1 is not free",
+    }
+    the_pm_does_not_count_among_the_others {
+        "counts the PM" => "the slot of pm is not free",
+    }
+    a_slot_dropped_is_free {
+        "never gives back" => "the slot of dev is not free",
+    }
+    a_slot_is_held_until_its_last_clone_is_dropped {
+        "holds nothing" => "a clone holds it",
+    }
+    a_slot_outlives_its_pool {
+        "shares nothing" => "a slot beyond the limit",
+    }
+    a_waiter_gets_the_slot_that_is_given_back {
+        "wakes nobody" => "nothing within 180 s",
+    }
+    a_waiter_of_another_pool_gets_the_slot_that_is_given_back {
+        "wakes nobody" => "nothing within 180 s",
+    }
+    many_waiters_all_get_their_turn {
+        "wakes nobody" => "nothing within 180 s",
+    }
+    a_waiter_for_one_key_does_not_keep_others_waiting {
+        "counts the PM" => "nothing within 180 s",
+    }
+    a_waiter_who_gives_up_loses_no_slot {
+        "loses the slots of those who give up" => "nothing within 180 s",
+    }
+    holders_say_who_holds_what {
+        "names nobody" => "left: []",
+        "says who in disorder" => "left: [(2, \"cleo\"), (0, \"anna\")]",
+    }
+    a_holder_comes_back_as_it_was_named {
+        "trims" => "left: [\"two\\nlines\\r\\nand\\ttabs\"]",
+    }
+    without_a_place_nobody_waits {
+        "waits for ever" => "nothing within 180 s",
+    }
+    a_slot_lives_as_long_as_a_process_that_has_inherited_it {
+        "has no files" => "whether there is a file",
+    }
+}
+
+#[tokio::test]
+async fn a_faulty_pool_is_noticed() {
+    let faulty = async |fault| {
+        Box::new(Fixture { fault, inner: OnceLock::new() }) as Box<dyn SlotPoolFixture>
+    };
+    assert_sound(slots::PROMISES, &faulty).await;
+    assert_each_is_noticed(slots::PROMISES, FAULTS, &faulty).await;
 }

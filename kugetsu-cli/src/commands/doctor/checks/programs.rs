@@ -12,6 +12,7 @@ use super::super::finding::{
 };
 use super::{Examination, Found};
 use crate::screen::escape;
+use crate::settings::{ProgramAgent, Settings};
 
 /// How long a program may take to say which version it is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,6 +23,7 @@ const OLDEST_GIT: (u32, u32) = (2, 31);
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     let mut found: Vec<Finding> = git(of).await.into_iter().collect();
     found.extend(agent(of).await);
+    found.extend(program_agents(of));
     Ok(found)
 }
 
@@ -84,7 +86,34 @@ fn with_program(
     command
 }
 
+/// Agents that are programs, whose programs are not there. None of them is started.
+fn program_agents(of: &Examination<'_>) -> Vec<Finding> {
+    let missing = |agent: &&ProgramAgent| {
+        let program = agent.program.first().map(String::as_str).unwrap_or_default();
+        let there = if program.contains('/') {
+            of.setup.around().directory.join(program).is_file()
+        } else {
+            on_path(of, program).is_some()
+        };
+        !there
+    };
+    let told = |agent: &ProgramAgent| {
+        let program = agent.program.first().map(String::as_str).unwrap_or_default();
+        let text = format!("{}: there is no program {program:?}", agent.id);
+        Finding::new(AGENT_MISSING, text, "install it, or mend its table in config.toml")
+    };
+    let settings = of.setup.settings();
+    settings.map(Settings::agents).unwrap_or_default().iter().filter(missing).map(told).collect()
+}
+
 async fn agent(of: &Examination<'_>) -> Option<Finding> {
+    // What it would say of itself costs its start.
+    if let Ok(settings) = of.setup.settings()
+        && let Some(name) = settings.get("agent")
+        && settings.agents().iter().any(|agent| agent.id.as_str() == name)
+    {
+        return None;
+    }
     let agent = match of.setup.agent() {
         Ok(agent) => agent,
         Err(error) => {

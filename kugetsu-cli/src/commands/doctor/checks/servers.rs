@@ -1,4 +1,5 @@
-//! The git servers: whether they answer. Nothing is asked of them but a connection.
+//! The git servers: whether they answer, and whether there are tokens for them. Nothing is asked of
+//! them but a connection, and no token is shown to anybody.
 
 use std::collections::BTreeSet;
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -7,10 +8,13 @@ use std::time::Duration;
 use kugetsu_core::{SessionKind, SessionQuery};
 
 use super::super::bounded::{NoAnswer, aside};
-use super::super::finding::{Finding, SERVERS, UNREACHABLE};
+use super::super::finding::{Finding, NO_TOKEN, SERVERS, TOKEN_UNSET, UNREACHABLE};
 use super::{Examination, Found};
+use crate::errors::CliError;
+use crate::forges::{Tokens, token_variables};
 use crate::screen::escape;
 use crate::servers::Servers;
+use crate::settings::Origin;
 
 /// How long a server may take, its name's resolution included.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -22,21 +26,22 @@ const CONNECT: Duration = Duration::from_secs(3);
 const SEEDED: &str = "github.com";
 
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
-    let path = of.setup.paths()?.servers();
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let servers = match Servers::read(&path) {
+    let servers = match Servers::read(&of.setup.paths()?.servers()) {
         Ok(servers) => servers,
         Err(error) => {
             let mend = error.advice().unwrap_or("mend it, or move it away to begin again");
             return Ok(vec![Finding::new(SERVERS, error.message(), mend)]);
         }
     };
-    let used = hosts(of).await;
+    let mut used = hosts(of).await;
+    let default = chosen(of)?;
+    used.extend(default.clone());
+    let unlisted = default.filter(|host| servers.of(host).is_none());
+    let unlisted = unlisted.map(|host| (format!("https://{host}"), host));
+    let mut found = tokens(of, &servers, &used);
+    let listed = servers.iter().map(|(name, server)| (server.url.to_string(), name.to_string()));
     let mut asked = tokio::task::JoinSet::new();
-    for (name, server) in servers.iter() {
-        let (name, url) = (name.to_string(), server.url.as_str().to_owned());
+    for (url, name) in listed.chain(unlisted) {
         let Some((host, port)) = address(&url) else { continue };
         if host == SEEDED && !used.contains(SEEDED) {
             continue;
@@ -55,9 +60,52 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
             Some(Finding::new(UNREACHABLE, text, mend))
         });
     }
-    let mut found: Vec<Finding> = asked.join_all().await.into_iter().flatten().collect();
+    found.extend(asked.join_all().await.into_iter().flatten());
     found.sort_by(|a, b| a.found.cmp(&b.found));
     Ok(found)
+}
+
+/// The host of the default server, if somebody has chosen it.
+fn chosen(of: &Examination<'_>) -> Result<Option<String>, CliError> {
+    let settings = of.setup.settings()?;
+    Ok(match settings.origin("default_server") {
+        None | Some(Origin::Default) => None,
+        Some(_) => settings.default_server().map(str::to_owned),
+    })
+}
+
+/// Servers without the token that they need.
+fn tokens(of: &Examination<'_>, servers: &Servers, used: &BTreeSet<String>) -> Vec<Finding> {
+    // What is wrong with the env files is told by the check of them.
+    let Ok(tokens) = Tokens::read(of.setup) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (name, server) in servers.iter() {
+        let (host, variables) = (server.url.host(), token_variables(servers, server));
+        let is_used = used.contains(host) || used.contains(name.as_str());
+        if tokens.of(servers, server).is_some() || !(is_used || server.token.is_some()) {
+            continue;
+        }
+        let name = escape::line(name.as_str());
+        let finding = match (variables.as_slice(), &server.token) {
+            ([variable, ..], Some(_)) => Finding::new(
+                TOKEN_UNSET,
+                format!("the token of the server {name} is to be in {variable}, which is not set"),
+                format!("kugetsu env set {variable} - < file"),
+            ),
+            ([variable, ..], None) => Finding::new(
+                NO_TOKEN,
+                format!("there is no token for the server {name}"),
+                format!("kugetsu env set {variable} - < file"),
+            ),
+            ([], _) => Finding::new(
+                NO_TOKEN,
+                format!("there is no token for the server {name}"),
+                format!("kugetsu server add {name} {} --token VARIABLE", server.url),
+            ),
+        };
+        found.push(finding);
+    }
+    found
 }
 
 /// Host and port of `https://git.example.com:3000/path`.

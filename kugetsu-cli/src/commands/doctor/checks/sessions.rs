@@ -77,8 +77,8 @@ fn moved(setup: &Setup, sessions: &[Session]) -> Result<Option<Finding>, CliErro
 async fn halves(setup: &Setup, sessions: &[Session]) -> Found {
     // What keeps worktrees from being looked at is told by the check of it.
     let Ok(worktrees) = setup.worktrees() else { return Ok(Vec::new()) };
-    let there: BTreeSet<IssueRef> =
-        worktrees.list().await?.into_iter().map(|worktree| worktree.issue).collect();
+    let Ok(listed) = worktrees.list().await else { return Ok(Vec::new()) };
+    let there: BTreeSet<IssueRef> = listed.into_iter().map(|worktree| worktree.issue).collect();
     let with_session: BTreeSet<&IssueRef> = sessions
         .iter()
         .filter_map(|session| match &session.kind {
@@ -153,12 +153,12 @@ async fn permissions(setup: &Setup, sessions: &[Session], found: &mut Vec<Findin
 /// Sessions of which the agent knows nothing any more.
 async fn agents(setup: &Setup, sessions: &[Session]) -> Vec<Finding> {
     let mut found = Vec::new();
-    // An agent that is missing is told elsewhere.
-    let Ok(agent) = setup.agent() else { return found };
-    let Some(of_agent) = agent.sessions() else { return found };
     let all = async {
         for session in sessions {
             let Some(id) = &session.agent_session else { continue };
+            // An agent that is missing is told elsewhere.
+            let Ok(Some(agent)) = setup.agent_of(session) else { continue };
+            let Some(of_agent) = agent.sessions() else { continue };
             if let Ok(None) = of_agent.describe(id).await {
                 let kind = &session.kind;
                 let text = format!("the agent has deleted its session {id}, that of {kind}");

@@ -8,7 +8,9 @@ use std::time::Duration;
 use kugetsu_git::{HttpsSources, RepositoryMap};
 
 use super::super::bounded::aside;
-use super::super::finding::{Cure, ENV_INVALID, ENV_LOOSE, Finding, SETTINGS, SOURCES};
+use super::super::finding::{
+    Cure, ENV_INVALID, ENV_LOOSE, Finding, SETTINGS, SETTINGS_LEFT_OUT, SOURCES,
+};
 use super::directory::word;
 use super::{Examination, Found};
 use crate::env_files::Variables;
@@ -33,6 +35,11 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
             Finding::new(SETTINGS, error.message(), mend)
         })
         .collect();
+    let flat = paths.flat_config();
+    if let Some(left_out) = of.setup.settings()?.left_out(&word(&flat).to_string()) {
+        let mend = "correct what was meant for kugetsu; all else may stay";
+        found.push(Finding::new(SETTINGS_LEFT_OUT, left_out, mend));
+    }
     match aside(PATIENCE, move || look(&paths)).await {
         Ok(more) => found.extend(more),
         Err(_) => return Err(CliError::failed("the env files cannot be read: they do not answer")),
@@ -67,7 +74,7 @@ fn look(paths: &Paths) -> Vec<Finding> {
             );
             continue;
         }
-        if let Err(error) = Variables::read(paths, Some(name)) {
+        if let Err(error) = Variables::of(paths, name) {
             let mend = error.advice().unwrap_or("correct it").to_owned();
             let finding = Finding::new(ENV_INVALID, error.message(), mend);
             if !found.iter().any(|other: &Finding| other.found == finding.found) {

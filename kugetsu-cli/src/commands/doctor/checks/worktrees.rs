@@ -1,18 +1,30 @@
 //! Worktrees and clones, as [`kugetsu_git`] examines them.
 
+use std::sync::Arc;
+
 use kugetsu_core::{IssueRef, SessionKind, SessionQuery};
-use kugetsu_git::{Remedy, Weight};
+use kugetsu_git::{HttpsSources, Remedy, RepositoryMap, Weight};
 
 use super::super::finding::{Cure, Finding, Group, Severity, WORKTREES_CLOSED};
 use super::{Examination, Found};
+use crate::servers::Servers;
 
 pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     let setup = of.setup;
-    if !setup.paths()?.are_made() {
+    let paths = setup.paths()?;
+    // A directory that is none, and what is wrong with repos.json or servers.json, are told elsewhere.
+    let place = paths.worktrees();
+    let is_told = (place.exists() && !place.is_dir())
+        || RepositoryMap::read(&paths.sources(), Arc::new(HttpsSources)).is_err()
+        || Servers::read(&paths.servers()).is_err();
+    if !paths.are_made() || is_told {
         return Ok(Vec::new());
     }
-    // What is wrong with repos.json is told elsewhere.
-    let Ok(Some(git)) = setup.git_worktrees() else { return Ok(Vec::new()) };
+    if let Err(error) = setup.worktrees() {
+        let mend = error.advice().unwrap_or("correct the setting `worktrees`");
+        return Ok(vec![Finding::new(WORKTREES_CLOSED, error.message(), mend)]);
+    }
+    let Some(git) = setup.git_worktrees()? else { return Ok(Vec::new()) };
     let examined = match git.examine(&issues(of).await).await {
         Ok(examined) => examined,
         Err(error) => {

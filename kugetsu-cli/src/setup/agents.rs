@@ -240,6 +240,7 @@ impl Setup {
         for opencode in self.opencodes() {
             opencode.shut_down().await;
         }
+        self.close_plugins().await;
     }
 
     fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {

@@ -114,7 +114,7 @@ impl Default for Limits {
             stop: Duration::from_secs(10),
             grace: Duration::from_secs(2),
             look: Duration::from_secs(2),
-            line: 16 << 20,
+            line: 8 << 20,
             strays: 100,
         }
     }

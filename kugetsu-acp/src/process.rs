@@ -105,12 +105,14 @@ impl Process {
         match talk.initialize(config.limits.boot).await {
             Ok(can) => Ok(Self { talk, can, end }),
             Err(Fault::Refused(complaint)) => {
-                let why = format!(
-                    "it does not speak version 1 of the Agent Client Protocol: {}",
-                    complaint.words()
-                );
                 let program = end.program.clone();
                 let _ = end.all(talk).await;
+                if complaint.failure().retry.is_possible() {
+                    return Err(complaint.error(who, &operation));
+                }
+                let words = complaint.words();
+                let why =
+                    format!("it does not speak version 1 of the Agent Client Protocol: {words}");
                 Err(AgentError::Missing { program, why })
             }
             Err(Fault::Late) => {

@@ -8,6 +8,7 @@ use kugetsu_core::{
     AgentError, Failure, ForgeError, InvalidIssueRef, QueueError, Retry, SessionError, SlotError,
     SlotHolder, StoreError, WorktreeError,
 };
+use kugetsu_plugin::PluginError;
 use kugetsu_queue::StartError;
 use serde_json::json;
 
@@ -217,8 +218,12 @@ impl From<QueueError> for CliError {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Store(store) => store.into(),
-            busy @ QueueError::Busy { .. } => Self::new(Kind::InUse, busy.to_string())
-                .hint("wait for it to end, or stop it with `kugetsu stop <issue>`"),
+            // Nobody works on them: whoever asks for this holds the slot that that would need.
+            busy @ QueueError::Busy { .. } => Self::new(Kind::InUse, busy.to_string()).hint(
+                "`kugetsu queue list` shows them; the daemon carries them out, first come, first \
+                 served (`kugetsu queue enqueue` is to come after them), and `kugetsu queue cancel` \
+                 takes one back",
+            ),
             taken @ QueueError::KeyTaken { task } => {
                 Self::new(Kind::of(taken.retry()), taken.to_string()).hint(format!(
                     "`kugetsu queue show {task}` shows it; another request needs another key"
@@ -252,7 +257,12 @@ impl From<AgentError> for CliError {
 
 impl From<WorktreeError> for CliError {
     fn from(error: WorktreeError) -> Self {
-        let told = Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error);
+        let mut told = Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error);
+        if let WorktreeError::Backend { source, .. } = &error
+            && source.downcast_ref::<PluginError>().is_some_and(PluginError::is_no_plugin)
+        {
+            told.kind = Kind::Missing;
+        }
         match error {
             WorktreeError::UnsavedWork { .. } => {
                 told.hint("commit and push it, or give `--force` to lose it")

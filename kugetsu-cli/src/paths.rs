@@ -58,6 +58,11 @@ impl Paths {
         self.root.join("journal.jsonl")
     }
 
+    /// The journal's second name.
+    pub(crate) fn spare_journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl.spare")
+    }
+
     pub(crate) fn worktrees(&self) -> PathBuf {
         self.root.join("worktrees")
     }
@@ -156,13 +161,21 @@ impl Paths {
         } else {
             holds_any(&self.worktrees()) || holds_any(&self.logs())
         };
-        made_here || self.state("opencode").join("opencode.db").exists()
+        made_here || self.state("opencode").join("opencode.db").exists() || self.has_view()
+    }
+
+    /// Whether the store in readable files has shown something here.
+    fn has_view(&self) -> bool {
+        let mut begin = [0; 80];
+        let index = File::open(self.root.join("index.json"));
+        let length = index.and_then(|mut index| index.read(&mut begin)).unwrap_or(0);
+        String::from_utf8_lossy(&begin[..length]).contains(r#""view_of": "journal.jsonl""#)
     }
 
     /// Whether a bash version of kugetsu was at work here.
     fn is_of_bash_version(&self) -> bool {
         let has = |name: &str| self.root.join(name).exists();
-        (has("index.json") || has("sessions")) && !has("journal.jsonl")
+        (has("index.json") || has("sessions")) && !has("journal.jsonl") && !self.has_view()
     }
 
     /// Makes the directories, open to their owner only.

@@ -8,6 +8,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 /// Which of the streams are terminals.
+///
+/// Exhaustive: a program has these three.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terminals {
     /// Questions can be asked.

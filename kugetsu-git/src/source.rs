@@ -24,6 +24,7 @@ pub struct Source(String);
 /// Why something is no source of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
+#[non_exhaustive]
 pub struct InvalidSource {
     /// What is wrong, and what is right. Holds no secret.
     pub why: String,

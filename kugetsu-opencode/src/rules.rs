@@ -4,6 +4,8 @@ use kugetsu_core::agent::Role;
 use serde::{Deserialize, Serialize};
 
 /// What a rule says.
+///
+/// Exhaustive: the third that opencode knows, to ask, would wait for an answer that nobody gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -14,6 +16,8 @@ pub enum Verdict {
 }
 
 /// One permission rule of opencode. Of several that match, the last one holds.
+///
+/// Exhaustive: it is written as opencode reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// The class, such as `bash` or `edit`; `*` is every class.
@@ -39,6 +43,7 @@ impl Rule {
 /// The rules of each role. They come after the user's own, which keep their denials: what the user
 /// has set to *ask* is allowed first, since nobody would be there to answer, and then these hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuleBook {
     /// For agents that work on an issue.
     pub dev: Vec<Rule>,

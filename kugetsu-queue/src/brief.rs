@@ -28,10 +28,13 @@ pub struct Brief {
 }
 
 /// The issue's author is nobody whose words agents are told.
+///
+/// Made by [`brief`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{issue} was written by {author}, who is {association} there; only the words of {trusted} are given to agents"
 )]
+#[non_exhaustive]
 pub struct Untrusted {
     /// Which issue.
     pub issue: String,

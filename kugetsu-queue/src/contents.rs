@@ -24,6 +24,11 @@ impl Contents {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether this is what `later` was before more happened: its log begins with all of this one's.
+    pub fn is_before(&self, later: &Self) -> bool {
+        !self.events.is_empty() && later.events.starts_with(&self.events)
+    }
 }
 
 impl fmt::Debug for Contents {

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use kugetsu_core::{Notice, Notifier, StoreError};
 
 /// Which notices to show.
+///
+/// Exhaustive: an inbox that did not know a third kind could not say what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notices {
     /// Those that nobody has read.

@@ -1,4 +1,16 @@
 //! kugetsu's promises as reusable tests, with fakes and a scripted model server.
+//!
+//! # Features
+//!
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `model` | the scripted model as a server, the program `kugetsu-model`, and a sandbox for the real opencode | |
+//! | `forge` | a forge on loopback, and the promises of what talks to one | |
+//! | `telegram` | Telegram's Bot API on loopback | |
+//!
+//! The suites and the fakes of the other traits need none of them; each brings an HTTP server.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod fake;

@@ -1,10 +1,14 @@
 //! What may grow says so to the compiler, and what may not says why to its reader.
 
+use std::fs;
+use std::path::Path;
+
 use rustdoc_types::{
     Attribute, Crate, GenericArg, GenericArgs, Item, ItemEnum, StructKind, Type, Visibility,
 };
 
 use crate::rustdoc;
+use crate::workspace::{metadata, name, published, root};
 
 /// How a line begins that says why a type is complete.
 const REASON: &str = "Exhaustive: ";
@@ -97,6 +101,67 @@ fn what_may_grow_says_so_and_can_be_made_and_what_may_not_says_why() {
         wrong.is_empty(),
         "{}A line of its docs that begins with `{REASON}` says why a type is complete; one that begins \
          with `{MAKER}` says where the values come from that nobody else makes.",
+        wrong.concat()
+    );
+}
+
+/// Whether each field of the struct that begins with this line is public. Of a unit it is none.
+fn is_open(line: &str, rest: &[&str]) -> bool {
+    if let Some((_, fields)) = line.split_once('(') {
+        return fields.split(", ").all(|field| field.starts_with("pub "));
+    }
+    let body = rest.iter().take_while(|line| **line != "}");
+    let mut fields = body.filter(|line| {
+        line.starts_with("    ") && line.trim_start().starts_with(|c: char| c.is_alphabetic())
+    });
+    line.ends_with('{') && fields.all(|field| field.starts_with("    pub "))
+}
+
+/// What is wrong with the types in a source file. Those that are `pub` and cannot be reached from
+/// outside are found by a lint.
+fn in_source(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut wrong = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let is_struct = line.starts_with("pub struct ");
+        if !line.starts_with("pub enum ") && !(is_struct && is_open(line, &lines[at + 1..])) {
+            continue;
+        }
+        let before = lines[..at].iter().rev().take_while(|line| !line.is_empty());
+        let says = |what: &str| before.clone().any(|line| line.starts_with(what));
+        if says("#[non_exhaustive]") == says(&format!("/// {REASON}")) {
+            wrong.push(format!("{}:{}: {line}\n", file.display(), at + 1));
+        }
+    }
+    wrong
+}
+
+fn sources(directory: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, visit);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            visit(&path);
+        }
+    }
+}
+
+#[test]
+fn each_crates_types_say_whether_they_may_grow() {
+    let (mut wrong, mut files) = (Vec::new(), 0);
+    for package in published(&metadata()) {
+        sources(&root().join(name(package)).join("src"), &mut |file| {
+            wrong.extend(in_source(file));
+            files += 1;
+        });
+    }
+    assert!(files > 300, "{files}");
+    assert!(
+        wrong.is_empty(),
+        "{}Each needs either `#[non_exhaustive]`, or a line of its docs that begins with `{REASON}` \
+         and says why it is complete.",
         wrong.concat()
     );
 }

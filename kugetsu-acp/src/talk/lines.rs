@@ -146,6 +146,11 @@ impl Head {
         line.starts_with('{').then(|| serde_json::from_str(line).ok())?
     }
 
+    /// Whether an answer has to be given to it.
+    pub(super) fn is_question(&self) -> bool {
+        self.id.is_some() && self.method.is_some()
+    }
+
     /// Whether this tells what happens in a session.
     pub(super) fn is_update(&self) -> bool {
         self.id.is_none() && self.method.as_deref() == Some("session/update")

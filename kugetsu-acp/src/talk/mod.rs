@@ -36,9 +36,9 @@ pub(crate) use judge::Judge;
 pub(crate) use lines::Trouble;
 pub(crate) use translate::{Translator, Used};
 
-/// How often an agent may ask for permissions in one run and is listened to, since whoever reads no
-/// answers could ask without end.
-const QUESTIONS: usize = 1000;
+/// How often an agent may ask us something in one run: whoever reads no answers could ask without
+/// end, and each of them waits.
+const QUESTIONS: usize = 10_000;
 
 /// How many pages of sessions are read.
 const PAGES: usize = 1000;
@@ -116,21 +116,27 @@ impl Talk {
         // Updates take a way of their own, so that an agent that tells more than anybody reads has
         // to wait; the connection's own queue has no end.
         let (delivered, known) = (tell.clone(), Arc::clone(&calls));
+        let (mut asked, told) = (0, trouble.clone());
+        let incoming = incoming.map(move |line| {
+            let head = line.as_ref().ok().and_then(|line| Head::of(line));
+            asked += usize::from(head.as_ref().is_some_and(Head::is_question));
+            if asked > QUESTIONS {
+                let why = format!("it has asked more than {QUESTIONS} things");
+                told.tell(why.clone());
+                return (Err(io::Error::other(why)), None);
+            }
+            (line, head)
+        });
         let incoming = incoming
-            .then(move |line| deliver(line, delivered.clone(), Arc::clone(&known)))
+            .then(move |(line, head)| deliver(line, head, delivered.clone(), Arc::clone(&known)))
             .filter_map(|line| line);
 
-        let mut asked = 0;
         let (give, given) = oneshot::channel();
         let connection = Client
             .v1()
             .name("kugetsu")
             .on_receive_request(
                 async move |request: schema::RequestPermissionRequest, responder, _| {
-                    asked += 1;
-                    if asked > QUESTIONS {
-                        return Err(Error::internal_error().data("it has asked too often"));
-                    }
                     let answer = answer(request, &judge, &tell, &calls).await;
                     responder.respond(schema::RequestPermissionResponse::new(answer))
                 },
@@ -310,13 +316,13 @@ impl Talk {
 /// Puts an update into the inbox; anything else goes on to the connection.
 async fn deliver(
     line: io::Result<String>,
+    head: Option<Head>,
     inbox: mpsc::Sender<Letter>,
     calls: Arc<Mutex<Calls>>,
 ) -> Option<io::Result<String>> {
-    let Ok(text) = &line else { return Some(line) };
-    if !Head::of(text).is_some_and(|head| head.is_update()) {
+    let (Ok(text), true) = (&line, head.is_some_and(|head| head.is_update())) else {
         return Some(line);
-    }
+    };
     if let Some(letter) = inbox::read(text) {
         if let Letter::Update { session, update } = &letter {
             calls.lock().unwrap_or_else(PoisonError::into_inner).note(session, update);

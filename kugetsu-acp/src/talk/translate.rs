@@ -175,6 +175,9 @@ impl Translator {
     fn tool(&mut self, id: &str, fields: &ToolCallUpdateFields, events: &mut Vec<AgentEvent>) {
         if !self.calls.contains_key(id) && self.calls.len() >= MOST {
             self.calls.retain(|_, seen| !seen.is_ended);
+            if self.calls.len() >= MOST {
+                return;
+            }
         }
         let seen = self.calls.entry(id.to_owned()).or_default();
         if seen.is_ended {

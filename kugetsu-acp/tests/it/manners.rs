@@ -139,6 +139,17 @@ async fn a_line_without_end_ends_the_run() {
 }
 
 #[tokio::test]
+async fn an_agent_that_asks_without_end_is_ended() {
+    let fixture = Fixture::new().await;
+    let told = fixture.turn("MODEL: tool pester {\"times\": 100} ;; say enough").await;
+    told.assert_done();
+    let told = fixture.turn("MODEL: tool pester {\"times\": 20000} ;; say enough").await;
+    let error = told.error.as_ref().unwrap().to_string();
+    assert!(error.contains("it has asked more than 10000 things"), "{told:?}");
+    fixture.assert_quiet();
+}
+
+#[tokio::test]
 async fn what_nobody_knows_is_kept_and_what_others_say_is_not_ours() {
     let fixture = Fixture::new().await;
     let told = fixture.turn("MODEL: tool strange {} ;; say mine").await;

@@ -32,7 +32,7 @@ pub(super) async fn store(Store::Convert { to }: Store, setup: &Setup) -> Result
         return screen.say(format!("The store is {word} already."));
     }
     paths.make()?;
-    let _daemon = queue_daemon::keep_out(setup)?;
+    let _daemon = queue_daemon::keep_out(HOLDER, setup)?;
     let _slots = all_slots(setup).await?;
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ");
     let before = Opened::open(from, paths).await?;
@@ -129,13 +129,14 @@ async fn clear(
     }
     let there = Opened::open(to, paths).await?;
     let held = there.contents().await?;
-    // The same is what a conversion has left that was killed before it was done.
-    if held.is_empty() || held == *contents {
+    // The same is what a conversion has left that was killed before the settings were changed. What
+    // everything here has begun with is the one before, if it was killed after that.
+    if held.is_empty() || held == *contents || held.is_before(contents) {
         there.hand_over(suffix, |_| Ok(())).await?;
         return Ok(());
     }
     Err(CliError::failed(format!("{shown} is there already, and holds something else"))
-        .hint("move it away, and convert again"))
+        .hint("move it away, with the files beside it that start with its name, and convert again"))
 }
 
 fn file(kind: StoreKind, paths: &Paths) -> PathBuf {

@@ -1,12 +1,14 @@
 //! Putting the backends together, each when it is first needed.
 
 mod agents;
+mod gone;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kugetsu_core::{
     AgentRunner, IssueRef, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
@@ -14,13 +16,14 @@ use kugetsu_core::{
 };
 use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::OpencodeRunner;
+use kugetsu_plugin::Plugin;
 use kugetsu_queue::{
     Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
     SqliteStore, SystemChance, SystemClock, WatchedStore,
 };
 use tokio::sync::OnceCell;
 
-use crate::args::{Color, Global};
+use crate::args::{Color, Global, StoreKind};
 use crate::caller::Caller;
 use crate::env_files;
 use crate::errors::{CliError, Kind};
@@ -35,6 +38,8 @@ use crate::settings::{self, Settings};
 use crate::surroundings::Surroundings;
 use crate::tasks;
 
+pub(crate) use gone::Gone;
+
 /// Everything that a command may need.
 pub(crate) struct Setup {
     registry: Registry,
@@ -46,6 +51,7 @@ pub(crate) struct Setup {
     stores: OnceCell<Stores>,
     slots: OnceLock<Arc<FileSlots>>,
     worktrees: OnceLock<Arc<dyn WorktreeProvider>>,
+    plugins: Mutex<BTreeMap<String, Plugin>>,
     agent: OnceLock<Arc<dyn AgentRunner>>,
     opencode: OnceLock<OpencodeRunner>,
     /// The PM's own, so that whatever it starts is known by its label.
@@ -71,6 +77,7 @@ impl Setup {
             stores: OnceCell::new(),
             slots: OnceLock::new(),
             worktrees: OnceLock::new(),
+            plugins: Mutex::default(),
             agent: OnceLock::new(),
             opencode: OnceLock::new(),
             pm_opencode: OnceLock::new(),
@@ -219,14 +226,12 @@ impl Setup {
                 match (self.registry.stores.get(name), name) {
                     (Some(open), _) => Ok(open(place).await?),
                     (None, "sqlite") => {
-                        let paths = &place.paths;
-                        if !paths.database().exists() && paths.has_remains() {
-                            return Err(gone(&self.screen.path(&paths.database())));
-                        }
+                        self.must_not_be_gone(StoreKind::Sqlite, place)?;
                         let store = SqliteStore::open(place.paths.database()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store.clone()).with_records(store))
                     }
                     (None, "json") => {
+                        self.must_not_be_gone(StoreKind::Json, place)?;
                         let store = JsonStore::open(place.paths.root()).await?;
                         Ok(Stores::of(store.clone()).with_inbox(store))
                     }
@@ -237,6 +242,30 @@ impl Setup {
                 }
             })
             .await
+    }
+
+    /// A store that was there is not made anew without a word: it would be an empty queue.
+    fn must_not_be_gone(&self, kind: StoreKind, place: &Place) -> Result<(), CliError> {
+        let Some(gone) = Gone::find(kind, &place.paths) else { return Ok(()) };
+        let shown = |path: &Path| self.screen.path(path);
+        let message = format!("{} is gone, though kugetsu has worked here", shown(&gone.path));
+        Err(CliError::new(Kind::Damaged, message).hint(gone.advice(shown)))
+    }
+
+    /// The error, or that the store was converted meanwhile, if that is why.
+    pub(crate) fn or_converted(&self, error: CliError) -> CliError {
+        let (Kind::Failed | Kind::Damaged, Some(place)) = (error.kind, self.place.get()) else {
+            return error;
+        };
+        let settings = Settings::read(&place.paths, &self.around, &self.global.config);
+        let Ok(settings) = settings else { return error };
+        let store = |settings: &Settings| settings.get("store").unwrap_or("sqlite").to_owned();
+        let now = store(&settings);
+        if now == store(&place.settings) {
+            return error;
+        }
+        CliError::new(Kind::Temporary, format!("the store was converted to {now} meanwhile"))
+            .hint("try again")
     }
 
     pub(crate) fn slots(&self) -> Result<Arc<FileSlots>, CliError> {
@@ -255,12 +284,15 @@ impl Setup {
         }
         let place = self.place()?;
         let name = place.setting("worktrees").unwrap_or("git");
-        let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
-            (Some(make), _) => make(place)?,
-            (None, "git") => Arc::new(repositories::worktrees(self, &place.paths)?),
+        let own = self.registry.worktrees.get(name);
+        let made: Arc<dyn WorktreeProvider> = match (own, name, name.strip_prefix(settings::PLUGIN))
+        {
+            (Some(make), ..) => make(place)?,
+            (None, "git", _) => Arc::new(repositories::worktrees(self, &place.paths)?),
+            (None, _, Some(plugin)) => self.plugin_worktrees(plugin)?,
             _ => {
                 let own = self.registry.worktrees.keys();
-                return Err(no_backend("worktrees", name, &["git"], own));
+                return Err(no_backend("worktrees", name, &["git", "plugin:<name>"], own));
             }
         };
         Ok(Arc::clone(self.worktrees.get_or_init(|| made)))
@@ -425,12 +457,6 @@ pub(crate) fn clock() -> Result<SystemClock, CliError> {
 /// Unique among all workers: the machine, the process, and the process's only worker.
 fn worker() -> Result<WorkerId, CliError> {
     kugetsu_queue::new_worker().map_err(|error| CliError::failed(error.to_string()))
-}
-
-/// A store that was there is not made anew without a word: it would be an empty queue.
-fn gone(path: &str) -> CliError {
-    CliError::new(Kind::Damaged, format!("{path} is gone, though kugetsu has worked here"))
-        .hint("put it back from a backup, or run `kugetsu doctor --fix` to begin a new one")
 }
 
 fn no_backend<'a>(

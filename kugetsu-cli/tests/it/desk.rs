@@ -41,7 +41,11 @@ pub(crate) fn desk() -> Desk {
 
 /// A desk where `kugetsu init` was run, and that knows where `ISSUE`'s repository is.
 pub(crate) fn initialised() -> Desk {
-    let desk = desk();
+    initialised_at(desk())
+}
+
+/// The same with what this desk is already.
+pub(crate) fn initialised_at(desk: Desk) -> Desk {
     desk.run(&["init"]).done();
     let origin = desk.path("origin");
     let list = serde_json::json!({ "example.com/acme/widgets": origin });
@@ -85,12 +89,33 @@ impl Desk {
         self.run_by(runner, words, input, terminals)
     }
 
+    /// Runs the command with something to read that comes when it is read.
+    pub(crate) fn run_reading(
+        &self,
+        words: &[&str],
+        input: impl io::BufRead + Send + 'static,
+    ) -> Ran {
+        let agent = self.agent.clone();
+        let runner = CliRunner::default().with_agent("fake", move |_| Ok(Arc::new(agent.clone())));
+        self.run_whole(runner, words, input, Terminals::default())
+    }
+
     /// The same with other backends. The agent is still called `fake`.
     pub(crate) fn run_by(
         &self,
         runner: CliRunner,
         words: &[&str],
         input: &[u8],
+        terminals: Terminals,
+    ) -> Ran {
+        self.run_whole(runner, words, io::Cursor::new(input.to_vec()), terminals)
+    }
+
+    fn run_whole(
+        &self,
+        runner: CliRunner,
+        words: &[&str],
+        input: impl io::BufRead + Send + 'static,
         terminals: Terminals,
     ) -> Ran {
         let (out, err) = (Paper::default(), Paper::default());
@@ -101,7 +126,7 @@ impl Desk {
             .with_variable("KUGETSU_AGENT", "fake")
             .with_variable("GIT_CONFIG_NOSYSTEM", "1")
             .with_variable("GIT_CONFIG_GLOBAL", "/dev/null")
-            .with_input(io::Cursor::new(input.to_vec()))
+            .with_input(input)
             .with_terminals(terminals);
         for (name, value) in &self.variables {
             around = around.with_variable(name, value);
@@ -140,13 +165,13 @@ impl Desk {
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
             (r"worker( +)\S+", "worker$1<worker>"),
             (r"process [0-9]+", "process <pid>"),
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
             (r"\b[A-Za-z][0-9A-Za-z._-]*-[0-9]{2,}-[0-9]{1,4}\b", "<worker>"),
             // A column is as wide as what is in it.
             (r"PID +SINCE", "PID  SINCE"),
             (r"[0-9]+ +<at>", "<pid>  <at>"),
             (r"- +-\n", "-  -\n"),
             (r"process [0-9]+", "process <pid>"),
-            (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
         ] {
             settings.add_filter(pattern, shown);
         }

@@ -1,10 +1,12 @@
 //! Where everything is kept, and taking it elsewhere.
 
 use std::fs;
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kugetsu_cli::Terminals;
 use kugetsu_core::{SlotKey, SlotPool};
 use kugetsu_queue::{Contents, FileSlots, JsonStore, SlotLimits, SqliteStore};
 use serde_json::Value;
@@ -140,16 +142,22 @@ fn nothing_is_converted_while_anybody_works() {
 #[test]
 fn a_store_that_holds_something_else_is_never_overwritten() {
     let desk = filled();
-    // As a conversion has left it that was killed before the settings were changed.
+    // Somebody has gone on with what a killed conversion has left, and with the other one, too.
     JsonStore::make(&desk.kugetsu(""), &sqlite(&desk)).unwrap();
-    desk.run(&["queue", "resume"]).done();
+    desk.run(&["queue", "enqueue", ISSUE, "There.", "--config", "store=json"]).done();
     let journal = fs::read(desk.kugetsu("journal.jsonl")).unwrap();
     let refused = desk.run(TO_JSON);
     assert_eq!(refused.code, 1, "{}", refused.shown());
     assert!(refused.err.contains("journal.jsonl is there already"), "{}", refused.shown());
-    assert!(refused.err.contains("hint: move it away, and convert again"), "{}", refused.shown());
+    assert!(
+        refused.err.contains("hint: move it away, with the files beside it"),
+        "{}",
+        refused.shown()
+    );
     assert_eq!(fs::read(desk.kugetsu("journal.jsonl")).unwrap(), journal);
-    fs::remove_file(desk.kugetsu("journal.jsonl")).unwrap();
+    for name in names(&desk).iter().filter(|name| name.starts_with("journal")) {
+        fs::remove_file(desk.kugetsu(name)).unwrap();
+    }
     // The same is no obstacle.
     JsonStore::make(&desk.kugetsu(""), &sqlite(&desk)).unwrap();
     let before = asked(&desk);
@@ -158,30 +166,132 @@ fn a_store_that_holds_something_else_is_never_overwritten() {
 }
 
 #[test]
+fn a_store_that_was_converted_is_not_begun_anew_and_it_is_told_where_everything_is() {
+    let desk = filled();
+    let mut seen = Vec::new();
+    for (to, words) in [("json", TO_JSON), ("sqlite", TO_SQLITE)] {
+        let (before, old) = (asked(&desk), if to == "json" { "sqlite" } else { "json" });
+        desk.run(words).done();
+        let config = fs::read_to_string(desk.kugetsu("config.toml")).unwrap();
+        let back = config.replace(&format!("\nstore = \"{to}\""), &format!("\nstore = \"{old}\""));
+        assert_ne!(back, config);
+        fs::write(desk.kugetsu("config.toml"), &back).unwrap();
+        let ran = desk.run(&["queue", "list"]);
+        assert_eq!(ran.code, 65, "{}", ran.shown());
+        seen.push(ran.shown());
+        // Not even the doctor begins anew.
+        let fixed = desk.run(&["doctor", "--fix", "--json"]).json();
+        let told = fixed["findings"].as_array().unwrap();
+        let gone = told.iter().find(|finding| finding["check"] == "store.gone").unwrap();
+        assert_eq!(gone["fixable"], false, "{gone}");
+        assert!(gone["mend"].as_str().unwrap().contains("kugetsu store convert --to"), "{gone}");
+        fs::write(desk.kugetsu("config.toml"), &config).unwrap();
+        assert_eq!(asked(&desk), before);
+    }
+    desk.assert("store-set-back", &stamped(&seen.join("\n")));
+}
+
+#[test]
+fn what_a_conversion_that_was_killed_has_left_is_told_and_in_nobodys_way() {
+    let desk = filled();
+    let read = |name: &str| fs::read(desk.kugetsu(name)).unwrap();
+    let old = read("kugetsu.db");
+    desk.run(TO_JSON).done();
+    // As if it had been killed between the settings and the last step.
+    fs::write(desk.kugetsu("kugetsu.db"), &old).unwrap();
+    desk.run(&["queue", "resume"]).done();
+    desk.run(&["start", ISSUE, "MODEL: say more"]).done();
+    let before = asked(&desk);
+    let told = desk.run(&["doctor"]).done();
+    assert!(told.out.contains("store.two"), "{}", told.shown());
+    desk.run(TO_SQLITE).done();
+    assert_eq!(asked(&desk), before);
+    let unused: Vec<String> =
+        names(&desk).into_iter().filter(|name| name.contains(".unused-")).collect();
+    assert_eq!(unused.len(), 1, "{unused:?}");
+    assert_eq!(read(&unused[0]), old);
+    assert!(!desk.run(&["doctor"]).done().out.contains("store.two"));
+}
+
+/// Does something when somebody reads from it, and says `Now.`.
+struct Meanwhile<F>(Option<F>);
+
+impl<F: FnOnce()> Read for Meanwhile<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(act) = self.0.take() else { return Ok(0) };
+        act();
+        buffer[..4].copy_from_slice(b"Now.");
+        Ok(4)
+    }
+}
+
+#[test]
+fn whoever_meets_a_conversion_is_told_to_try_again() {
+    let desk = filled();
+    let enqueue = &["queue", "enqueue", ISSUE, "-"];
+    for to in ["json", "sqlite"] {
+        let before = desk.run(&["queue", "list", "--json"]).done().json();
+        let mut convert = convert(&desk, to);
+        let input = Meanwhile(Some(move || assert!(convert.status().unwrap().success())));
+        let ran = desk.run_reading(enqueue, io::BufReader::new(input));
+        assert_eq!(ran.code, 75, "{}", ran.shown());
+        assert!(ran.err.contains("meanwhile\nhint: try again"), "{}", ran.shown());
+        assert_eq!(desk.run(&["queue", "list", "--json"]).done().json(), before);
+    }
+    desk.run_with(enqueue, b"Now.", Terminals::default()).done();
+}
+
+/// The command as a process of its own.
+fn convert(desk: &Desk, to: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kugetsu"));
+    command
+        .args(["store", "convert", "--to", to])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", desk.path("home"))
+        .env("KUGETSU_DIR", desk.kugetsu(""))
+        .current_dir(desk.path("home"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+#[test]
+fn a_conversion_is_no_daemon() {
+    let desk = filled();
+    // It comes no further than to where it wants to write.
+    let writer = rusqlite::Connection::open(desk.kugetsu("kugetsu.db")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut first = convert(&desk, "json").spawn().unwrap();
+    let began = Instant::now();
+    let note = || fs::read_to_string(desk.kugetsu("queue/daemon.lock")).unwrap_or_default();
+    while note() != "kugetsu store convert" {
+        assert!(began.elapsed() < Duration::from_mins(1), "it does not begin");
+        std::thread::yield_now();
+    }
+    let seen = desk.transcript(&[TO_JSON, &["queue-daemon", "stop"], &["queue-daemon", "start"]]);
+    assert!(seen.matches("is at work: process").count() == 2, "{seen}");
+    let status = desk.run(&["queue-daemon", "status"]);
+    assert_eq!(status.out, "The daemon does not run.\n", "{}", status.shown());
+    writer.execute_batch("ROLLBACK").unwrap();
+    drop(writer);
+    assert!(first.wait().unwrap().success());
+    assert!(!desk.kugetsu("queue/daemon.pid").exists(), "it is no daemon");
+    desk.assert("store-convert-at-work", &seen);
+}
+
+#[test]
 fn whenever_a_conversion_is_killed_everything_is_there_and_it_can_be_done_again() {
     let desk = filled();
     let before = asked(&desk);
-    let convert = |to: &str| {
-        Command::new(env!("CARGO_BIN_EXE_kugetsu"))
-            .args(["store", "convert", "--to", to])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", desk.path("home"))
-            .env("KUGETSU_DIR", desk.kugetsu(""))
-            .current_dir(desk.path("home"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
     let began = Instant::now();
-    assert!(convert("json").wait().unwrap().success());
+    assert!(convert(&desk, "json").status().unwrap().success());
     let whole = began.elapsed();
     let (mut killed, mut to) = (0, "sqlite");
     for part in 1..=16 {
         let began = Instant::now();
-        let mut child = convert(to);
+        let mut child = convert(&desk, to).spawn().unwrap();
         while began.elapsed() < whole.mul_f64(f64::from(part) / 16.0) {
             std::thread::yield_now();
         }
@@ -189,26 +299,11 @@ fn whenever_a_conversion_is_killed_everything_is_there_and_it_can_be_done_again(
         killed += u32::from(child.wait().unwrap().signal() == Some(9));
         assert_eq!(asked(&desk), before, "killed after {part}/16 on the way to {to}");
         // Whatever it has left, the next one comes through.
-        let other = if to == "json" { "sqlite" } else { "json" };
-        put_aside(&desk, other);
         let done = desk.run(&["store", "convert", "--to", to]);
         assert_eq!(done.code, 0, "{part}/16: {}", done.shown());
         assert_eq!(asked(&desk), before, "converted to {to} after a kill at {part}/16");
-        to = other;
+        to = if to == "json" { "sqlite" } else { "json" };
     }
     assert!(killed > 4, "{killed} were killed in time");
     assert!(began.elapsed() < Duration::from_mins(5));
-}
-
-/// What a person does where the old store is still there beside the one that is used.
-fn put_aside(desk: &Desk, old: &str) {
-    let listed = desk.run(&["config", "list", "--json"]).done().json();
-    let store = listed["settings"].as_array().unwrap().iter().find(|s| s["key"] == "store");
-    let (old_file, is_used) = match old {
-        "json" => ("journal.jsonl", store.unwrap()["value"] == "json"),
-        _ => ("kugetsu.db", store.unwrap()["value"] == "sqlite"),
-    };
-    if !is_used && desk.kugetsu(old_file).exists() {
-        fs::remove_file(desk.kugetsu(old_file)).unwrap();
-    }
 }

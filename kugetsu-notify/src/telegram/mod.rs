@@ -17,6 +17,8 @@ pub use notifier::TelegramNotifier;
 
 /// The number of a chat. A private chat has the number of the person in it; those of groups are
 /// negative.
+///
+/// Exhaustive: it is its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChatId(pub i64);
 

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::Engine;
 
 /// How long to wait for a slot.
+///
+/// Exhaustive: not at all, for a while, or for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.

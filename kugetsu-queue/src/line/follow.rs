@@ -125,7 +125,10 @@ impl Line {
                     }
                     scribe.write(self, task, event).await;
                 }
-                Some(Err(error)) => break Err(error).at(Stage::Run),
+                Some(Err(error)) => {
+                    session.lose(self, &error).await?;
+                    break Err(error).at(Stage::Run);
+                }
                 None => break Err(ended_early()).at(Stage::Run),
             }
         };

@@ -301,8 +301,11 @@ impl Line {
         if let Conversation::Resume(id) = &session.conversation {
             self.tell(task, vec![session_ready(id, &session.how)]).await;
         }
-        let started = agent.start(request).await.at(Stage::Start);
-        let ended = match started {
+        let started = agent.start(request).await;
+        if let Err(error) = &started {
+            session.lose(self, error).await?;
+        }
+        let ended = match started.at(Stage::Start) {
             Ok(run) => {
                 let run = veiled::veiled(run, &self.mask);
                 self.follow(task, session, run, stop, turn).await

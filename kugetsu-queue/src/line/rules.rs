@@ -42,6 +42,7 @@ const REPOSITORIES: usize = 50;
 
 /// How much the PM says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verbosity {
     /// What it does and why.
     Verbose,

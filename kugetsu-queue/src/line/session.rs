@@ -60,6 +60,15 @@ impl Ready {
             .await
             .at(Stage::Session)
     }
+
+    /// Forgets an id that the agent does not know any more, so that the next attempt begins anew.
+    /// Where the agent can be asked for its sessions, that attempt finds out by itself.
+    pub(super) async fn lose(&mut self, line: &Line, why: &AgentError) -> Result<(), Halt> {
+        if !matches!(why, AgentError::UnknownSession { .. }) || self.agent.sessions().is_some() {
+            return Ok(());
+        }
+        line.amend(&mut self.record, |record| record.agent_session = None).await.at(Stage::Session)
+    }
 }
 
 impl Line {

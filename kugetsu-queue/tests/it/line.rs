@@ -7,10 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kugetsu_core::{
     AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
-    AgentRunner, Cursor, EventLog, Failure, Finish, Happening, IssueRef, MemorySlots, MemoryStore,
-    Outcome, Report, Request, RunRequest, Session, SessionKind, SessionQuery, SessionState,
-    SessionStore, SlotKey, SlotPool, Status, Stop, Task, TaskQuery, TaskState, TaskStore, Unsaved,
-    WorkerId, Worktree, WorktreeError, WorktreeProvider, WorktreeSpec, WorktreeStatus,
+    AgentRunner, AgentSessions as _, Cursor, EventLog, Failure, Finish, Happening, IssueRef,
+    MemorySlots, MemoryStore, Outcome, Report, Request, RunRequest, Session, SessionKind,
+    SessionQuery, SessionState, SessionStore, SlotKey, SlotPool, Status, Stop, Task, TaskQuery,
+    TaskState, TaskStore, Unsaved, WorkerId, Worktree, WorktreeError, WorktreeProvider,
+    WorktreeSpec, WorktreeStatus,
 };
 use kugetsu_queue::{Backends, Engine, Limits, StartError, Wait};
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees, ManualClock, SeededChance};
@@ -473,6 +474,20 @@ async fn an_agent_without_sessions_tells_its_id_when_it_runs() {
     let again = site.start(1, "MODEL: history").await.unwrap();
     assert_eq!(site.session(1).await.agent_session, first);
     assert!(report(&again).answer.contains("users=2"), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_asked_and_has_lost_a_session_begins_anew() {
+    let site = Site::uninitialised(FakeAgent::new().without_sessions());
+    site.engine.init().await.unwrap();
+    site.start(1, "MODEL: say one").await.unwrap();
+    let first = site.session(1).await.agent_session.unwrap();
+    site.agent.delete(&first).await.unwrap();
+    let lost = site.start(1, "MODEL: history").await.unwrap();
+    assert!(failure(&lost).reason.contains("has no session"), "{lost:?}");
+    let again = site.start(1, "MODEL: history").await.unwrap();
+    assert!(report(&again).answer.contains("users=1"), "{again:?}");
+    assert_ne!(site.session(1).await.agent_session, Some(first));
 }
 
 #[tokio::test]

@@ -13,11 +13,12 @@ impl Call {
     /// Reads one of the convenience directives. `None` if `name` is not one.
     ///
     /// The arguments are those of opencode 1.18, whose tools take paths relative to the session's
-    /// directory.
+    /// directory. Their members stand in the order of the alphabet, in which they come out whether
+    /// or not some other crate of the build has `serde_json` keep their order.
     pub(super) fn convenience(name: &str, rest: &str) -> Option<Result<Self, Wrong>> {
         let arguments = match name {
             "write" => two_words(name, rest, "PATH TEXT").map(|(path, text)| {
-                json!({"filePath": path, "content": format!("{}\n", unescaped(text))})
+                json!({"content": format!("{}\n", unescaped(text)), "filePath": path})
             }),
             "edit" => two_words(name, rest, "PATH OLD => NEW").and_then(|(path, change)| {
                 let (old, new) = change
@@ -26,8 +27,8 @@ impl Call {
                     .ok_or_else(|| Wrong::form(name, "PATH OLD => NEW"))?;
                 Ok(json!({
                     "filePath": path,
-                    "oldString": unescaped(old),
                     "newString": unescaped(new),
+                    "oldString": unescaped(old),
                 }))
             }),
             "bash" => filled(name, rest, "COMMAND").map(bash),
@@ -36,12 +37,12 @@ impl Call {
             "ask" => filled(name, rest, "PATH").map(|path| json!({"filePath": path})),
             "question" => filled(name, rest, "TEXT").map(|text| {
                 json!({"questions": [{
-                    "question": text,
                     "header": "Question",
                     "options": [
-                        {"label": "Yes", "description": "Go on"},
-                        {"label": "No", "description": "Stop here"},
+                        {"description": "Go on", "label": "Yes"},
+                        {"description": "Stop here", "label": "No"},
                     ],
+                    "question": text,
                 }]})
             }),
             _ => return None,

@@ -8,10 +8,12 @@ use std::os::unix::fs::{
 use std::path::Path;
 
 use kugetsu_core::{Clock as _, IssueRef, SlotKey, SlotPool as _, WorktreeSpec};
+use kugetsu_queue::json;
 use kugetsu_queue::sqlite::care;
 
 use super::finding::{Cure, Finding};
 use super::permissions;
+use crate::commands::queue_daemon::keep_out;
 use crate::commands::{daemon, init};
 use crate::errors::CliError;
 use crate::screen::time;
@@ -80,6 +82,10 @@ async fn carry_out(cure: &Cure, setup: &Setup) -> Result<String, CliError> {
         Cure::FreeLanes => {
             care::free_lanes(&paths.database())?;
             Ok("its first task may run".into())
+        }
+        Cure::CutJournal => {
+            let kept = json::care::cut(paths.root())?;
+            Ok(format!("cut it off; it is kept in {}", shown(&kept)))
         }
         Cure::Salvage => salvage(setup).await,
         Cure::MakeSessions => {
@@ -170,10 +176,14 @@ async fn salvage(setup: &Setup) -> Result<String, CliError> {
             return Err(CliError::failed("an agent is at work; wait for it, or stop it"));
         }
     }
+    let _daemon = keep_out("kugetsu doctor --fix", setup)?;
     let now = clock()?.moment().at;
     let stamp = time::rfc3339(now).unwrap_or_else(|| now.as_millis().to_string());
     let stamp: String = stamp.chars().filter(char::is_ascii_alphanumeric).collect();
-    let done = care::salvage(&paths.database(), &stamp, now)?;
+    let done = match setup.place()?.setting("store") {
+        Some("json") => json::care::salvage(paths.root(), &stamp)?,
+        _ => care::salvage(&paths.database(), &stamp, now)?,
+    };
     let counted = [
         time::counted(done.tasks, "task"),
         time::counted(done.events, "event"),
@@ -186,6 +196,9 @@ async fn salvage(setup: &Setup) -> Result<String, CliError> {
             counted.join(", "),
             setup.screen().path(kept)
         ),
+        None if done.tasks + done.events + done.sessions + done.notices > 0 => {
+            format!("it is back with {}", counted.join(", "))
+        }
         None => "made a new, empty one".to_owned(),
     };
     if !done.lost.is_empty() {

@@ -40,6 +40,8 @@ pub(super) enum Cure {
     SetAside,
     /// Makes a new store of what can be read, and keeps the damaged one.
     Salvage,
+    /// Cuts off what a dead writer has left at the end of the journal.
+    CutJournal,
     /// Lets the first task of each lane run.
     FreeLanes,
     /// Makes the base and the PM's session if they are missing.
@@ -220,6 +222,14 @@ checks! {
         "tasks and sessions in it may be wrong or missing";
     STORE_CLOSED = "store.closed", Store, Error,
         "nothing works without it";
+    STORE_TORN = "store.torn", Store, Note,
+        "nobody was told that it was written, and the next one that writes cuts it off";
+    STORE_TORN_KEPT = "store.torn-kept", Store, Note,
+        "a process or the machine died while it wrote";
+    STORE_TWO = "store.two", Store, Note,
+        "nothing reads it, and what is in it may be out of date";
+    LEFT_OVER = "file.left-over", Directory, Note,
+        "who wrote it died before it was whole, and nothing reads it";
     STORE_UNKNOWN = "store.unchecked", Store, Note,
         "only kugetsu's own stores can be examined";
     TASK_UNREADABLE = "task.unreadable", Store, Error,

@@ -46,7 +46,9 @@ impl OldDir {
 
     /// Whether the sessions and tasks in it are our own, kept by our JSON store.
     pub(super) fn is_store(&self) -> bool {
+        let shows = |text: &str| text.contains(r#""view_of": "journal.jsonl""#);
         fs::symlink_metadata(self.0.join("journal.jsonl")).is_ok()
+            || matches!(self.text("index.json"), Found::Text(text) if shows(&text))
     }
 
     /// The file's text, without a byte order mark.

@@ -47,6 +47,11 @@ impl Import<'_> {
                 report.add(Fate::Present, "issue", name, "");
                 continue;
             }
+            if old.is_over() {
+                let note = "neither a worktree nor a conversation of it is left";
+                report.add(Fate::Skipped, "issue", name, note);
+                continue;
+            }
             if self.dry_run {
                 report.add(Fate::Imported, "issue", name, would(old));
                 continue;
@@ -65,7 +70,8 @@ impl Import<'_> {
 
     /// The issues that have a session here. Before `init` there are none.
     async fn known(&self) -> Result<BTreeSet<IssueRef>, CliError> {
-        if !self.setup.paths()?.database().exists() && self.dry_run {
+        let paths = self.setup.paths()?;
+        if self.dry_run && !paths.database().exists() && !paths.journal().exists() {
             return Ok(BTreeSet::new());
         }
         let sessions = &self.setup.stores().await?.sessions;
@@ -205,7 +211,7 @@ impl Conversations {
 fn would(old: &OldIssue) -> String {
     let worktree = match &old.worktree {
         Some(name) => format!("from worktrees/{name}"),
-        None => "without a worktree".into(),
+        None => "its worktree is gone, another one is made".into(),
     };
     match &old.session {
         Some(id) => format!("{worktree}, conversation {id}"),

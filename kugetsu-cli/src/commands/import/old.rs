@@ -34,6 +34,13 @@ pub(super) struct OldIssue {
     pub(super) created: Option<u64>,
 }
 
+impl OldIssue {
+    /// Whether there is nothing to be taken over.
+    pub(super) fn is_over(&self) -> bool {
+        self.session.is_none() && self.worktree.is_none() && self.pr.is_none()
+    }
+}
+
 /// A request that nobody has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OldTask {

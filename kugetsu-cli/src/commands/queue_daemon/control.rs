@@ -44,8 +44,10 @@ pub(in crate::commands) fn control(args: QueueDaemon, setup: &Setup) -> Result<(
 
 fn start(setup: &Setup) -> Result<(), CliError> {
     let (screen, paths) = (setup.screen(), setup.paths()?);
-    if let Some(pid) = lock::holder(paths)? {
-        return told(setup, "running", Some(pid), "The daemon runs already");
+    match lock::holder(paths)? {
+        Some(holder) if holder.what.is_some() => return Err(lock::taken(paths)?),
+        Some(holder) => return told(setup, "running", Some(holder.pid), "The daemon runs already"),
+        None => {}
     }
     let told_io = |error| CliError::io("start the daemon", &error);
     std::fs::create_dir_all(paths.queue()).map_err(told_io)?;
@@ -73,9 +75,9 @@ fn start(setup: &Setup) -> Result<(), CliError> {
         BufReader::new(stdout).read_line(&mut said).map_err(told_io)?;
     }
     if said.trim() == READY {
-        return told(setup, "started", lock::holder(paths)?, "The daemon is started");
+        return told(setup, "started", lock::daemon(paths)?, "The daemon is started");
     }
-    if let Some(pid) = lock::holder(paths)?
+    if let Some(pid) = lock::daemon(paths)?
         && u32::try_from(pid.as_raw_nonzero().get()).ok() != Some(child.id())
     {
         // Somebody else was faster.
@@ -92,7 +94,7 @@ fn stop(args: &StopDaemon, setup: &Setup) -> Result<(&'static str, &'static str)
     const STOPPED: (&str, &str) = ("stopped", "The daemon is stopped");
     let paths = setup.paths()?;
     let told_io = |error: io::Error| CliError::io("stop the daemon", &error);
-    let Some(pid) = lock::holder(paths)? else {
+    let Some(pid) = lock::daemon(paths)? else {
         return Ok(("not running", "The daemon does not run"));
     };
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
@@ -100,7 +102,7 @@ fn stop(args: &StopDaemon, setup: &Setup) -> Result<(&'static str, &'static str)
     };
     // What the descriptor names held the lock before it was opened; it still does, so it is no
     // later process of the same number.
-    if lock::holder(paths)? != Some(pid) {
+    if lock::daemon(paths)? != Some(pid) {
         return Ok(STOPPED);
     }
     let send = |signal| match pidfd_send_signal(&process, signal) {
@@ -149,7 +151,7 @@ pub(in crate::commands) async fn status(setup: &Setup) -> Result<(), CliError> {
         }))?;
     } else {
         screen.say(match daemon {
-            Some(_) => format!("The daemon runs ({}).", lock::told(setup.paths()?)?),
+            Some(daemon) => format!("The daemon runs ({}).", lock::words(daemon.pid, daemon.since)),
             None => "The daemon does not run.".to_owned(),
         })?;
         queue::remark(setup, &holds)?;

@@ -13,7 +13,7 @@ mod unit;
 
 use kugetsu_queue::gates::Server;
 
-use crate::errors::{CliError, Kind};
+use crate::errors::CliError;
 use crate::setup::Setup;
 
 pub(super) use control::{control, status};
@@ -23,22 +23,21 @@ pub(super) use run::run;
 /// The daemon of this directory, if it runs.
 pub(crate) fn daemon(setup: &Setup) -> Result<Option<Server>, CliError> {
     let paths = setup.paths()?;
-    let Some(pid) = lock::holder(paths)? else { return Ok(None) };
+    let Some(pid) = lock::daemon(paths)? else { return Ok(None) };
     let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default();
     Ok(Some(Server::new(pid, lock::since(paths, pid))))
 }
 
-/// Takes the daemon's place, so that none starts meanwhile.
-pub(super) fn keep_out(setup: &Setup) -> Result<Lock, CliError> {
+/// Takes the daemon's place, so that none starts meanwhile. `what` is the command that does so.
+pub(super) fn keep_out(what: &str, setup: &Setup) -> Result<Lock, CliError> {
     let paths = setup.paths()?;
-    if let Some(lock) = Lock::take(paths)? {
-        return Ok(lock);
+    match Lock::keep(paths, what)? {
+        Some(lock) => Ok(lock),
+        None => Err(lock::taken(paths)?),
     }
-    let message = format!("the daemon is running: {}", lock::told(paths)?);
-    Err(CliError::new(Kind::InUse, message).hint("stop it with `kugetsu queue-daemon stop`"))
 }
 
 /// Whether the daemon of this directory runs.
 pub(super) fn runs(setup: &Setup) -> Result<bool, CliError> {
-    Ok(lock::holder(setup.paths()?)?.is_some())
+    Ok(lock::daemon(setup.paths()?)?.is_some())
 }

@@ -61,7 +61,9 @@ pub(in crate::commands) async fn run(detached: bool, setup: &Setup) -> Result<()
         .create(&queue)
         .map_err(|error| CliError::io(format_args!("make {}", queue.display()), &error))?;
     let Some(_lock) = Lock::take(paths)? else {
-        let who = lock::told(paths)?;
+        let Some(pid) = lock::daemon(paths)? else { return Err(lock::taken(paths)?) };
+        let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default();
+        let who = lock::words(pid, lock::since(paths, pid));
         return Err(CliError::new(Kind::InUse, format!("the daemon is already running: {who}"))
             .hint("`kugetsu queue-daemon restart` takes its place"));
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::desk::{Desk, ISSUE, Ran, initialised};
+use crate::desk::{Desk, ISSUE, Ran, desk, initialised, initialised_at};
 
 /// What is to become of a breakage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,17 @@ pub(super) enum Fate {
 /// Returns the desk after `--fix` and what that told.
 #[track_caller]
 pub(super) fn check(check: &str, fate: Fate, breaks: impl FnOnce(&Desk)) -> (Desk, Ran) {
-    let desk = worked();
+    check_at(worked(), check, fate, breaks)
+}
+
+/// The same at this desk.
+#[track_caller]
+pub(super) fn check_at(
+    desk: Desk,
+    check: &str,
+    fate: Fate,
+    breaks: impl FnOnce(&Desk),
+) -> (Desk, Ran) {
     breaks(&desk);
     let before = ids(&desk.run(&["doctor", "--json"]), "findings");
     assert!(before.iter().any(|id| id == check), "{check}: {before:?}");
@@ -39,7 +49,17 @@ pub(super) fn check(check: &str, fate: Fate, breaks: impl FnOnce(&Desk)) -> (Des
 /// A desk at which one issue was worked on, and at which nothing is wrong.
 #[track_caller]
 pub(super) fn worked() -> Desk {
-    let desk = initialised();
+    worked_at(initialised())
+}
+
+/// The same where everything is in readable files.
+#[track_caller]
+pub(super) fn worked_in_files() -> Desk {
+    worked_at(initialised_at(desk().with("KUGETSU_STORE", "json")))
+}
+
+#[track_caller]
+fn worked_at(desk: Desk) -> Desk {
     desk.run(&["start", ISSUE, "MODEL: write a.txt precious"]).done();
     let told = desk.run(&["doctor", "--json"]);
     assert_eq!(ids(&told, "findings"), Vec::<String>::new(), "{}", told.shown());

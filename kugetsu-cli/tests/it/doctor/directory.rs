@@ -1,6 +1,7 @@
 //! Directories, modes, settings, env files and what a daemon has left.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use super::breakage::Fate::{Mended, Told};
 use super::breakage::{check, ids, mode, set_mode, sql, worked};
@@ -94,4 +95,35 @@ fn a_queue_that_stands_still_is_told() {
     );
     let told = desk.run(&["doctor", "--json"]);
     assert!(ids(&told, "findings").contains(&"queue.paused-long".into()), "{}", told.shown());
+}
+
+#[test]
+fn what_was_never_finished_is_told_and_removed_once_nobody_goes_on_with_it() {
+    let names = [
+        "config.toml.new",
+        "kugetsu.db.new",
+        "kugetsu.db.new-wal",
+        "journal.jsonl.new",
+        "env/default.env.new",
+        "queue/daemon.pid.new",
+        "context/a.json.new",
+    ];
+    let others = ["notes.new", "env/mine.new"];
+    let (desk, fixed) = check("file.left-over", Mended, |desk| {
+        for name in names.iter().chain(&others) {
+            fs::create_dir_all(desk.kugetsu(name).parent().unwrap()).unwrap();
+            let file = fs::File::create(desk.kugetsu(name)).unwrap();
+            set_mode(&desk.kugetsu(name), 0o600);
+            file.set_modified(SystemTime::now() - Duration::from_mins(2)).unwrap();
+        }
+        // Somebody writes this one now.
+        fs::write(desk.kugetsu("servers.json.new"), "{").unwrap();
+        set_mode(&desk.kugetsu("servers.json.new"), 0o600);
+    });
+    for name in names {
+        assert!(!desk.kugetsu(name).exists(), "{name}: {}", fixed.shown());
+    }
+    for name in others.iter().chain(&["servers.json.new"]) {
+        assert!(desk.kugetsu(name).exists(), "{name}: {}", fixed.shown());
+    }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use serde_json::Value;
 
 use super::breakage::Fate::{Mended, Told};
-use super::breakage::{check, settle, sql, worked};
+use super::breakage::{check, check_at, settle, sql, worked, worked_in_files};
 use crate::desk::{Desk, ISSUE};
 
 /// What is done to a file of this length.
@@ -104,6 +104,155 @@ fn a_damaged_store_is_told_kept_and_saved_as_far_as_it_can_be_read() {
         assert_work_is_there(&desk);
         desk.run(&["start", ISSUE, "MODEL: say on"]).done();
     }
+}
+
+/// What people look at.
+fn view(desk: &Desk) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for inside in ["index.json", "notifications.json", "queue/items", "sessions"] {
+        let path = desk.kugetsu(inside);
+        let files = match fs::read_dir(&path) {
+            Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+            Err(_) => vec![path],
+        };
+        for file in files {
+            found.push((file.display().to_string(), fs::read(&file).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The files at the top whose names begin so.
+fn beside(desk: &Desk, begins: &str) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(desk.kugetsu("")).unwrap().map(|entry| entry.unwrap());
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(begins));
+    ours.map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn a_journal_that_is_gone_is_never_an_empty_queue_and_comes_back() {
+    // What is deleted, and how many of the three tasks come back.
+    let ways: [(&[&str], usize); 4] = [
+        (&[""], 3),
+        (&["", ".lock", ".view"], 3),
+        (&["", ".spare"], 0),
+        (&["", ".spare", ".lock", ".view"], 0),
+    ];
+    let mut seen = Vec::new();
+    for (names, back) in ways {
+        let mut before = Vec::new();
+        let (desk, fixed) = check_at(worked_in_files(), "store.gone", Mended, |desk| {
+            with_tasks(desk);
+            before = view(desk);
+            for end in names {
+                fs::remove_file(desk.kugetsu(&format!("journal.jsonl{end}"))).unwrap();
+            }
+            for words in [&["queue", "list"][..], &["status"], &["list"], &["init"]] {
+                let ran = desk.run(words);
+                assert_eq!((ran.code, ran.out.as_str()), (65, ""), "{}", ran.shown());
+                assert!(ran.err.contains("gone") && ran.err.contains("kugetsu doctor"));
+            }
+            assert!(!desk.kugetsu("journal.jsonl").exists());
+            assert!(view(desk) == before, "what people see was changed");
+        });
+        assert_eq!(tasks(&desk), back, "{names:?}: {}", fixed.shown());
+        if back == 0 {
+            let shown = beside(&desk, "journal.jsonl.shown-");
+            assert_eq!(shown.len(), 1, "{}", fixed.shown());
+            assert_eq!(fs::read_dir(shown[0].join("queue/items")).unwrap().count(), 3);
+        } else {
+            assert!(view(&desk) == before, "{names:?}");
+        }
+        assert_work_is_there(&desk);
+        let on = desk.run(&["continue", ISSUE, "MODEL: history"]).done();
+        // The conversation goes on if its session is known.
+        assert_eq!(on.err.contains("users=3"), back > 0, "{}", on.shown());
+        let mended = fixed.json()["mended"].clone();
+        let mended = mended.as_array().unwrap().iter().find(|m| m["check"] == "store.gone");
+        seen.push(mended.unwrap()["mended"].as_str().unwrap().to_owned());
+    }
+    let desk = worked_in_files();
+    fs::remove_file(desk.kugetsu("journal.jsonl")).unwrap();
+    let both: &[&[&str]] = &[&["queue", "list"], &["doctor"]];
+    seen.push(desk.transcript(both));
+    fs::remove_file(desk.kugetsu("journal.jsonl.spare")).unwrap();
+    seen.push(desk.transcript(both));
+    desk.assert("doctor-journal-gone", &without_times(&seen.join("\n")));
+}
+
+/// Without the times in names of files.
+fn without_times(seen: &str) -> String {
+    let parts = seen.split("-20").enumerate().map(|(number, part)| match part.split_once('Z') {
+        Some((_, rest)) if number > 0 => format!("-<time>{rest}"),
+        _ => part.to_owned(),
+    });
+    parts.collect()
+}
+
+#[test]
+fn a_damaged_journal_is_told_kept_and_saved_but_for_the_damaged_lines() {
+    let ways: [(&str, Damage<'_>, usize); 3] = [
+        ("it is cut", &|file, length| file.set_len(length / 2).unwrap(), 0),
+        (
+            "a bit of its last line but one is flipped",
+            &|file, length| {
+                let mut all = vec![0; usize::try_from(length).unwrap()];
+                file.read_exact_at(&mut all, 0).unwrap();
+                let ends: Vec<_> = (0..all.len()).filter(|at| all[*at] == b'\n').collect();
+                let at = ends[ends.len() - 2] - 40;
+                file.write_all_at(&[all[at] ^ 1], at as u64).unwrap();
+            },
+            2,
+        ),
+        (
+            "it is no journal at all",
+            &|file, _| file.write_all_at(b"This is the diary of a madman.\n", 0).unwrap(),
+            2,
+        ),
+    ];
+    let mut seen = Vec::new();
+    for (name, damage, least) in ways {
+        let mut damaged = Vec::new();
+        let (desk, fixed) = check_at(worked_in_files(), "store.damaged", Mended, |desk| {
+            with_tasks(desk);
+            let path = desk.kugetsu("journal.jsonl");
+            let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            damage(&file, file.metadata().unwrap().len());
+            damaged = fs::read(&path).unwrap();
+            let ran = desk.run(&["doctor"]);
+            assert_eq!(ran.code, 1, "{name}: {}", ran.shown());
+            assert_eq!(desk.run(&["queue", "list"]).code, 65, "{name}");
+            assert_eq!(fs::read(&path).unwrap(), damaged, "{name}: looking changes nothing");
+            if least == 2 {
+                seen.push(ran.shown());
+            }
+        });
+        assert!(tasks(&desk) >= least, "{name}: {}", fixed.shown());
+        let kept = beside(&desk, "journal.jsonl.damaged-");
+        assert_eq!(kept.len(), 1, "{name}: {kept:?}");
+        assert_eq!(fs::read(&kept[0]).unwrap(), damaged, "{name}: kept as it was");
+        assert_work_is_there(&desk);
+        desk.run(&["start", ISSUE, "MODEL: say on"]).done();
+    }
+    let seen = seen.join("\n");
+    assert!(seen.contains("`kugetsu doctor --fix` save what can be read"), "{seen}");
+    assert!(!seen.contains("run `kugetsu doctor`"), "it sends people in a circle: {seen}");
+}
+
+#[test]
+fn what_a_dead_writer_has_left_in_the_journal_is_told_cut_off_and_kept() {
+    let (desk, fixed) = check_at(worked_in_files(), "store.torn", Mended, |desk| {
+        let journal = fs::OpenOptions::new().append(true).open(desk.kugetsu("journal.jsonl"));
+        std::io::Write::write_all(&mut journal.unwrap(), b"{\"seq\":99,\"rec").unwrap();
+    });
+    assert!(fixed.out.contains("it is kept in"), "{}", fixed.shown());
+    let kept = desk.kugetsu("journal.jsonl.torn");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "{\"seq\":99,\"rec");
+    let told = desk.run(&["doctor"]).done();
+    assert!(told.out.contains("store.torn-kept"), "{}", told.shown());
+    fs::remove_file(kept).unwrap();
+    assert!(!desk.run(&["doctor"]).done().out.contains("store.torn"));
 }
 
 #[test]

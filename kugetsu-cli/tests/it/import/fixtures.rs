@@ -69,7 +69,7 @@ pub(super) fn session_fixtures() -> Vec<Fixture> {
         fixture(
             "a session id that hides something",
             [(DEV, r#"{"ref":"example.com/a/b#1","session":"ses_x;rm"}"#)],
-            [("imported", "issue", "example.com/a/b#1", "no conversation of it is known")],
+            [("skipped", "issue", "example.com/a/b#1", "neither a worktree nor a conversation")],
         ),
         fixture(
             "the issue by the file's name",
@@ -119,7 +119,7 @@ pub(super) fn session_fixtures() -> Vec<Fixture> {
         fixture(
             "an index alone",
             [("index.json", r#"{"issues":{"example.com/a/b#1":"gone.json"}}"#)],
-            [("imported", "issue", "example.com/a/b#1", "no conversation")],
+            [("skipped", "issue", "example.com/a/b#1", "neither a worktree nor a conversation")],
         ),
         fixture(
             "a flat index of ids",
@@ -161,7 +161,7 @@ pub(super) fn session_fixtures() -> Vec<Fixture> {
         fixture(
             "a worktree that leads out",
             [(DEV, r#"{"ref":"example.com/a/b#1","worktree_path":"/etc/.."}"#)],
-            [("imported", "issue", "example.com/a/b#1", "without a worktree")],
+            [("skipped", "issue", "example.com/a/b#1", "neither a worktree")],
         ),
         fixture(
             "one worktree of two issues",

@@ -166,6 +166,8 @@ fn where_the_bash_version_was_its_worktree_becomes_ours() {
     assert_eq!(tree.git(&["status", "--porcelain"]).unwrap(), "M README.md\n?? \"new file.txt\"");
     let ran = desk.run(&["continue", ISSUE, "MODEL: write more.txt m ;; commit more ;; say done"]);
     assert_eq!(ran.code, 2, "its own task comes first: {}", ran.shown());
+    assert!(ran.err.contains("`kugetsu queue cancel`"), "{}", ran.shown());
+    assert!(!ran.err.contains("kugetsu stop"), "nobody works on it: {}", ran.shown());
     let open = desk.run(&["queue", "list", "--json"]).json();
     for task in open["tasks"].as_array().unwrap() {
         desk.run(&["queue", "cancel", task["id"].as_str().unwrap()]).done();
@@ -247,6 +249,19 @@ fn each_of_sixty_directories_is_told_as_it_is_and_none_is_changed() {
     }
     // Nothing of all that was done.
     assert!(desk.run(&["queue", "list", "--json"]).json()["tasks"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_issue_of_which_nothing_is_left_is_no_more_imported_than_it_is_said_to_be() {
+    let desk = initialised();
+    let index = r#"{"issues":{"example.com/a/b#1":"gone.json"}}"#;
+    write(&desk.path("old"), "index.json", index);
+    let [would, did] =
+        [&["import", "../old", "--dry-run", "--json"][..], &["import", "../old", "--json"]]
+            .map(|words| desk.run(words).done().json()["lines"].clone());
+    assert_eq!(would, did);
+    assert_eq!(did[0]["fate"], "skipped", "{did:#}");
+    assert!(!desk.kugetsu("worktrees/example.com-a-b-1").exists());
 }
 
 #[test]

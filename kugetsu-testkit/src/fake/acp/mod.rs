@@ -35,6 +35,7 @@ use session::{Session, Sessions};
 /// | `garbage {}` | writes a line that is no message |
 /// | `long {"bytes": N}` | writes a line of N bytes and never ends it |
 /// | `strange {}` | tells an update of a kind that nobody knows, a plan, and one of another session |
+/// | `pester {"times": N}` | asks the client N things without waiting for an answer |
 /// | `client {"method": M, "params": P}` | asks the client, and reports what it answered |
 ///
 /// # Manners

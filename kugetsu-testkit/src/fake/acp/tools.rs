@@ -144,6 +144,13 @@ fn carry_out(
             );
             Ok("Told it.".to_owned())
         }
+        "pester" => {
+            for id in 0..arguments["times"].as_u64().unwrap_or_default() {
+                let question = json!({ "jsonrpc": "2.0", "id": 1_000_000 + id, "method": "x/y" });
+                agent.client.write(&format!("{question}\n")).map_err(fails)?;
+            }
+            Ok("Asked it.".to_owned())
+        }
         "client" => Ok(agent.client.ask(text("method")?, &arguments["params"]).to_string()),
         other => Err(format!("there is no tool {other}")),
     }

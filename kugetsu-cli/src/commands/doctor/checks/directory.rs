@@ -10,7 +10,7 @@ use super::super::finding::{
     CHECK_FAILED, CHECK_HUNG, Cure, DIRECTORY_MISSING, DISK_FULL, DISK_LOW, FOREIGN, Finding,
     LOOSE, NO_DIRECTORY, NOT_MADE, READ_ONLY, TWO,
 };
-use super::{Examination, Found};
+use super::{Examination, Found, left_over};
 use crate::paths::Paths;
 use crate::screen::escape;
 
@@ -83,6 +83,7 @@ fn look(paths: &Paths, home: Option<&Path>) -> Vec<Finding> {
             )),
         }
     }
+    found.extend(left_over::check(paths));
     modes(paths, &mut found);
     writable(root, &mut found);
     if let Ok(disk) = rustix::fs::statvfs(root) {

@@ -1,6 +1,7 @@
 //! The checks. Looking changes nothing.
 
 pub(super) mod directory;
+mod left_over;
 pub(super) mod programs;
 pub(super) mod queue;
 pub(super) mod servers;

@@ -183,12 +183,13 @@
 //! None is on by default: the suites, but for that of forges, and the fakes of core's traits need no
 //! HTTP server.
 //!
-//! | feature | what it adds |
-//! |---|---|
-//! | `model` | [`ScriptedModel`](model::ScriptedModel), its program `kugetsu-model`, and [`OpencodeSandbox`](sandbox::OpencodeSandbox), a home for a real opencode |
-//! | `forge` | [`FakeForge`](fake::FakeForge) and [`forge_conformance!`](forge_conformance) |
-//! | `telegram` | a fake of Telegram's Bot API for kugetsu's own tests, which may change at any time |
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `model` | [`ScriptedModel`](model::ScriptedModel), its program `kugetsu-model`, and [`OpencodeSandbox`](sandbox::OpencodeSandbox), a home for a real opencode | |
+//! | `forge` | [`FakeForge`](fake::FakeForge) and [`forge_conformance!`](forge_conformance) | |
+//! | `telegram` | a fake of Telegram's Bot API for kugetsu's own tests, which may change at any time | |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod fake;

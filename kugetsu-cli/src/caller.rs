@@ -176,6 +176,7 @@ fn need(command: &Command) -> Need {
         | Command::Completions { .. }
         | Command::Help { .. }
         | Command::Context(_)
+        | Command::Schema(_)
         | Command::Doctor(Doctor { fix: false, fix_permissions: false })
         | Command::Env(Env::List | Env::Show { .. } | Env::Get { reveal: false, .. })
         | Command::Server(Server::List | Server::Get { .. } | Server::Default { name: None })
@@ -214,6 +215,8 @@ fn need(command: &Command) -> Need {
         | Command::Store(_)
         | Command::Import(_)
         | Command::Man { .. } => Need::Person { instead: ASK },
+        #[cfg(feature = "testkit")]
+        Command::Backend(_) => Need::Person { instead: ASK },
         #[cfg(feature = "demo")]
         Command::Demo(_) => Need::Person { instead: ASK },
     }
@@ -247,6 +250,8 @@ fn name(command: &Command) -> String {
         Command::Server(_) => "server",
         Command::Store(_) => "store",
         Command::Import(_) => "import",
+        #[cfg(feature = "testkit")]
+        Command::Backend(_) => "backend",
         Command::Man { .. } => "man",
         Command::Queue(Queue::Enqueue(_)) => "queue enqueue",
         Command::Queue(Queue::Retry { .. }) => "queue retry",
@@ -297,6 +302,8 @@ mod tests {
             ("queue-daemon logs", dev),
             ("help config", dev),
             ("context a/b#1", dev),
+            ("schema", dev),
+            ("schema notice", dev),
             ("doctor", dev),
             ("env list", dev),
             ("env show", dev),
@@ -333,6 +340,7 @@ mod tests {
             ("server default a.b", person),
             ("store convert --to json", person),
             ("import", person),
+            ("backend check -- ./x", person),
             ("man x", person),
             ("queue clear --all", person),
             ("queue pause", person),

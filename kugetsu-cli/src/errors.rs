@@ -8,6 +8,7 @@ use kugetsu_core::{
     AgentError, Failure, ForgeError, InvalidIssueRef, QueueError, Retry, SessionError, SlotError,
     SlotHolder, StoreError, WorktreeError,
 };
+use kugetsu_plugin::PluginError;
 use kugetsu_queue::StartError;
 use serde_json::json;
 
@@ -256,7 +257,12 @@ impl From<AgentError> for CliError {
 
 impl From<WorktreeError> for CliError {
     fn from(error: WorktreeError) -> Self {
-        let told = Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error);
+        let mut told = Self::new(Kind::of(error.retry()), error.to_string()).caused_by(&error);
+        if let WorktreeError::Backend { source, .. } = &error
+            && source.downcast_ref::<PluginError>().is_some_and(PluginError::is_no_plugin)
+        {
+            told.kind = Kind::Missing;
+        }
         match error {
             WorktreeError::UnsavedWork { .. } => {
                 told.hint("commit and push it, or give `--force` to lose it")

@@ -24,6 +24,8 @@ use crate::slot::Slot;
 /// * The events end with exactly one [`AgentEvent::Finished`] or one error, and then with `None`.
 /// * Dropping an [`AgentRun`] stops the agent and everything that it has started, and so does the
 ///   death of the process that runs it, however it dies.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::agent_runner_conformance!`.
 #[async_trait]
 pub trait AgentRunner: fmt::Debug + Send + Sync + 'static {
     /// Which agent this is.
@@ -341,6 +343,7 @@ pub enum Stop {
 
 /// What an agent did. Named so that the Agent Client Protocol maps one to one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgentEvent {
@@ -400,6 +403,7 @@ pub enum AgentEvent {
     Finished(Finish),
     /// Something that this version of kugetsu does not know, kept as it was.
     #[serde(untagged)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown(#[serde(deserialize_with = "foreign::<AgentEvent, _>")] Unknown),
 }
 
@@ -419,6 +423,7 @@ impl KnownTypes for AgentEvent {
 
 /// How a turn ended, by the agent's own account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "how", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Finish {
@@ -435,6 +440,7 @@ pub enum Finish {
 
 /// What was used up. Costs are in millionths of a US dollar; never a float.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Usage {

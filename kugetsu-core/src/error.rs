@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Exhaustive: whoever repeats something has to have an answer to each, and the format has no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "retry", rename_all = "snake_case")]
 pub enum Retry {
     /// The same attempt would fail in the same way: a bad reference, a refused key.
@@ -45,6 +46,7 @@ impl Retry {
 
 /// Whose fault a failure is, and so whether it costs an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "cause", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
@@ -71,6 +73,7 @@ impl Cause {
 
 /// Why an attempt did not succeed, in words for people and with advice for the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{reason}")]
 #[non_exhaustive]
 pub struct Failure {

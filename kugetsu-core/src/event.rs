@@ -34,9 +34,11 @@ pub const FORMAT: &str = "kugetsu.event/1";
 
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Event {
     /// `kugetsu.event/1`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = FORMAT), with = "String"))]
     format: Format,
     /// When.
     pub at: Timestamp,
@@ -58,6 +60,7 @@ impl Event {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Happening {
@@ -123,6 +126,7 @@ pub enum Happening {
     },
     /// Something that this version of kugetsu does not know, kept as it was.
     #[serde(untagged)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown(#[serde(deserialize_with = "foreign::<Happening, _>")] Unknown),
 }
 

@@ -36,8 +36,11 @@ macro_rules! uuid_id {
         /// A `UUIDv7`: ids made later sort later (to the millisecond). Shown and serialised in the
         /// hyphenated form.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
-        pub struct $name(Uuid);
+        pub struct $name(
+            #[cfg_attr(feature = "schema", schemars(with = "String", extend("format" = "uuid")))] Uuid,
+        );
 
         impl $name {
             /// A new id, made of the time and of chance.
@@ -101,6 +104,7 @@ macro_rules! text_id {
         /// 1 to 200 bytes of visible ASCII without spaces, not starting with `-`, so that it can
         /// neither be taken for an option nor hide anything on a terminal.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -190,6 +194,7 @@ macro_rules! number {
         #[derive(
             Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(pub $inner);
 

@@ -29,6 +29,7 @@ const MAX_STEM: usize = 180;
 /// # Ok::<(), kugetsu_core::InvalidIssueRef>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct IssueRef {
     repository: RepoRef,

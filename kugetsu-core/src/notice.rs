@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 /// What kind of thing a notice tells. The original's five names, and `task_blocked`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoticeKind {
@@ -47,6 +48,7 @@ impl fmt::Display for NoticeKind {
 
 /// How much a notice matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Severity {
@@ -60,6 +62,7 @@ pub enum Severity {
 
 /// An event that a person should hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Notice {
     /// The same for the same event, however often it is delivered: whoever keeps notices keeps one
@@ -151,6 +154,8 @@ fn words(event: &Event) -> Option<(NoticeKind, Severity, String)> {
 ///   crash afterwards does not lose it.
 /// * A notice may come again after a crash. Whoever keeps notices keeps one of each key.
 /// * It returns in bounded time; whoever is slow or dead makes it fail, not wait for ever.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::notifier_conformance!`.
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
     /// The sink's name, unique in a configuration: its cursor is kept under it.

@@ -57,6 +57,8 @@ pub(crate) fn run() -> i32 {
 fn guard(header: &Header, input: Option<Vec<u8>>) -> io::Result<i32> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let program = start(header, input)?;
+    // The program's output is at its end when the program says so, not when we are gone, too.
+    rustix::stdio::dup2_stdout(fs::OpenOptions::new().write(true).open("/dev/null")?)?;
     let (tell, woken) = mpsc::channel();
     let reaper = tell.clone();
     thread::Builder::new().name("reaper".into()).spawn(move || reap(program, &reaper))?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backend;
 mod care;
 #[cfg(test)]
 mod documented;
@@ -13,6 +14,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use backend::Schema;
+#[cfg(feature = "testkit")]
+pub(crate) use backend::{Backend, BackendKind};
 pub(crate) use care::{
     AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store, StoreKind,
 };
@@ -168,6 +172,12 @@ pub(crate) enum Command {
     Store(Store),
     /// Take over what a bash version of kugetsu has left; nothing of it is changed
     Import(Import),
+    /// What programs read and write, as JSON Schemas
+    Schema(Schema),
+    /// Hold a program to what a backend promises
+    #[cfg(feature = "testkit")]
+    #[command(subcommand)]
+    Backend(Backend),
     /// Watch four issues being worked on by the real opencode against a scripted model
     #[cfg(feature = "demo")]
     Demo(Demo),

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
 mod agents;
+#[cfg(feature = "testkit")]
+mod backend;
 mod completions;
 mod config;
 mod context;
@@ -25,6 +27,7 @@ mod prune;
 mod pull;
 mod queue;
 mod queue_daemon;
+mod schema;
 mod server;
 mod set_pr;
 mod slots;
@@ -94,6 +97,9 @@ fn dispatch(command: Command, setup: &Setup) -> Result<(), CliError> {
         Command::Continue(args) => with_agents(setup, r#continue::r#continue(args, setup)),
         Command::Destroy(args) => with_agents(setup, destroy::destroy(args, setup)),
         Command::Prune(args) => with_agents(setup, prune::prune(args, setup)),
+        Command::Schema(args) => schema::schema(&args, setup.screen()),
+        #[cfg(feature = "testkit")]
+        Command::Backend(args) => with_agents(setup, backend::backend(args, setup)),
         #[cfg(feature = "demo")]
         Command::Demo(args) => with_agents(setup, demo::demo(args, setup)),
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Origin, Setting, Settings, agents, sinks, table, unknown};
+use super::{Origin, Setting, Settings, agents, plugins, sinks, table, unknown};
 use crate::errors::CliError;
 
 /// Reads `config.toml`, if it is there.
@@ -24,6 +24,7 @@ pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliE
         let line = line_of(&text, offset);
         match name.as_ref() {
             "notify" => settings.sinks = sinks::read(value, &at)?,
+            "plugin" => settings.plugins = plugins::read(value, &at)?,
             "acp" => settings.agents.extend(agents::read_acp(value, &at)?),
             "command" => settings.agents.extend(agents::read_commands(value, &at)?),
             "agent_for" => settings.agent_for = agents::read_agent_for(value, &at)?,
@@ -127,7 +128,7 @@ pub(crate) fn commented() -> String {
             setting.doc, setting.variable, setting.key
         );
     }
-    text + sinks::EXAMPLE + agents::EXAMPLE
+    text + sinks::EXAMPLE + agents::EXAMPLE + plugins::EXAMPLE
 }
 
 /// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if

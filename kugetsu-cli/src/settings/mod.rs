@@ -3,6 +3,7 @@
 mod agents;
 mod fields;
 mod file;
+mod plugins;
 mod sinks;
 mod table;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub(crate) use agents::{AgentFor, ProgramAgent, Speaks};
 pub(crate) use fields::Text;
 pub(crate) use file::{FlatLine, commented, flat_line, with_setting};
+pub(crate) use plugins::{PREFIX as PLUGIN, PluginTable};
 pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
@@ -68,6 +70,8 @@ pub(crate) struct Settings {
     agents: Vec<ProgramAgent>,
     /// Which agent works for whom.
     agent_for: AgentFor,
+    /// Backends that are programs.
+    plugins: Vec<PluginTable>,
     /// The git servers.
     servers: Servers,
     /// The user's home, for `~`.
@@ -130,7 +134,8 @@ impl Settings {
     fn unset(servers: Servers, home: Option<PathBuf>) -> Self {
         let (sinks, agents, agent_for) = (Vec::new(), Vec::new(), AgentFor::default());
         let (values, left_out) = (defaults(), Vec::new());
-        Self { values, sinks, left_out, agents, agent_for, servers, home }
+        let plugins = Vec::new();
+        Self { values, sinks, left_out, agents, agent_for, plugins, servers, home }
     }
 
     /// What the flat file, shown so, has in it that is no setting of ours; `None` if there is nothing.
@@ -152,6 +157,11 @@ impl Settings {
 
     pub(crate) fn sinks(&self) -> &[Sink] {
         &self.sinks
+    }
+
+    /// Backends that are programs, by name.
+    pub(crate) fn plugins(&self) -> &[PluginTable] {
+        &self.plugins
     }
 
     /// Agents that are programs, by name.

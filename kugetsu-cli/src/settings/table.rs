@@ -117,7 +117,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ("worktrees", "KUGETSU_WORKTREES"),
         Kind::Text,
         Some("git"),
-        "Who makes worktrees: `git`, or a provider that a custom program brings.",
+        "Who makes worktrees: `git`, `plugin:<name>` (a program of yours), or a provider that a custom \
+         program brings.",
     ),
     setting(
         ("queue_daemon_interval_minutes", "QUEUE_DAEMON_INTERVAL_MINUTES"),

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kugetsu_acp::{AcpConfig, AcpRunner};
-use kugetsu_core::{AgentId, AgentRunner, Role, Session};
+use kugetsu_core::{AgentCapabilities, AgentId, AgentRunner, Role, Session};
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
 };
+use kugetsu_plugin::{CommandAgent, CommandConfig, Output};
 
 use super::{Setup, no_backend};
 use crate::caller;
@@ -122,8 +123,17 @@ impl Setup {
                 Arc::new(AcpRunner::new(config))
             }
             Speaks::Command { json, resume } => {
-                let _ = (json, resume);
-                return Err(CliError::config(format!("{} is not there yet", agent.id)));
+                let mut can = AgentCapabilities::default();
+                can.resume = resume;
+                let mut words = command.into_iter();
+                let program = words.next().unwrap_or_default();
+                let config = CommandConfig::new(agent.id.clone(), program, state)
+                    .with_args(words)
+                    .with_output(if json { Output::Json } else { Output::Text })
+                    .with_capabilities(can)
+                    .with_environment(environment)
+                    .with_label(label);
+                Arc::new(CommandAgent::new(config))
             }
         })
     }
@@ -230,6 +240,7 @@ impl Setup {
         for opencode in self.opencodes() {
             opencode.shut_down().await;
         }
+        self.close_plugins().await;
     }
 
     fn opencodes(&self) -> impl Iterator<Item = &OpencodeRunner> {

@@ -2,12 +2,13 @@
 
 mod agents;
 mod gone;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kugetsu_core::{
     AgentRunner, IssueRef, Session, SessionKind, SessionQuery, Task, TaskQueue, WorkerId,
@@ -15,6 +16,7 @@ use kugetsu_core::{
 };
 use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::OpencodeRunner;
+use kugetsu_plugin::Plugin;
 use kugetsu_queue::{
     Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
     SqliteStore, SystemChance, SystemClock, WatchedStore,
@@ -49,6 +51,7 @@ pub(crate) struct Setup {
     stores: OnceCell<Stores>,
     slots: OnceLock<Arc<FileSlots>>,
     worktrees: OnceLock<Arc<dyn WorktreeProvider>>,
+    plugins: Mutex<BTreeMap<String, Plugin>>,
     agent: OnceLock<Arc<dyn AgentRunner>>,
     opencode: OnceLock<OpencodeRunner>,
     /// The PM's own, so that whatever it starts is known by its label.
@@ -74,6 +77,7 @@ impl Setup {
             stores: OnceCell::new(),
             slots: OnceLock::new(),
             worktrees: OnceLock::new(),
+            plugins: Mutex::default(),
             agent: OnceLock::new(),
             opencode: OnceLock::new(),
             pm_opencode: OnceLock::new(),
@@ -280,12 +284,15 @@ impl Setup {
         }
         let place = self.place()?;
         let name = place.setting("worktrees").unwrap_or("git");
-        let made: Arc<dyn WorktreeProvider> = match (self.registry.worktrees.get(name), name) {
-            (Some(make), _) => make(place)?,
-            (None, "git") => Arc::new(repositories::worktrees(self, &place.paths)?),
+        let own = self.registry.worktrees.get(name);
+        let made: Arc<dyn WorktreeProvider> = match (own, name, name.strip_prefix(settings::PLUGIN))
+        {
+            (Some(make), ..) => make(place)?,
+            (None, "git", _) => Arc::new(repositories::worktrees(self, &place.paths)?),
+            (None, _, Some(plugin)) => self.plugin_worktrees(plugin)?,
             _ => {
                 let own = self.registry.worktrees.keys();
-                return Err(no_backend("worktrees", name, &["git"], own));
+                return Err(no_backend("worktrees", name, &["git", "plugin:<name>"], own));
             }
         };
         Ok(Arc::clone(self.worktrees.get_or_init(|| made)))

@@ -165,13 +165,13 @@ impl Desk {
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
             (r"worker( +)\S+", "worker$1<worker>"),
             (r"process [0-9]+", "process <pid>"),
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
             (r"\b[A-Za-z][0-9A-Za-z._-]*-[0-9]{2,}-[0-9]{1,4}\b", "<worker>"),
             // A column is as wide as what is in it.
             (r"PID +SINCE", "PID  SINCE"),
             (r"[0-9]+ +<at>", "<pid>  <at>"),
             (r"- +-\n", "-  -\n"),
             (r"process [0-9]+", "process <pid>"),
-            (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
         ] {
             settings.add_filter(pattern, shown);
         }

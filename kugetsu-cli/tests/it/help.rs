@@ -31,6 +31,8 @@ fn each_command_has_help() {
         "store",
         "import",
         "man",
+        "schema",
+        "backend",
     ];
     let lines: Vec<[&str; 2]> =
         commands.iter().chain(&others).map(|command| [*command, "-h"]).collect();

@@ -1,6 +1,7 @@
 //! What the command promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backend;
 mod bugs;
 mod canaries;
 mod context;
@@ -10,6 +11,7 @@ mod demo;
 mod desk;
 mod destroy;
 mod doctor;
+mod embedders;
 mod env;
 mod errors;
 mod features;
@@ -21,6 +23,7 @@ mod init;
 mod list;
 mod logs;
 mod notify;
+mod plugin;
 mod program;
 mod prune;
 mod queue;

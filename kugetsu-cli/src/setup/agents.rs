@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kugetsu_acp::{AcpConfig, AcpRunner};
 use kugetsu_core::{AgentCapabilities, AgentId, AgentRunner, Role, Session};
+use kugetsu_guard::Trees;
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
@@ -253,12 +254,30 @@ impl Setup {
         Ok(self.opencode.get())
     }
 
+    /// Where the process trees of agents and plugins that are programs are recorded.
+    pub(crate) fn trees_of_programs(&self) -> Result<Vec<Trees>, CliError> {
+        let place = self.place()?;
+        let mut all = Vec::new();
+        for kind in ["agents", "plugins"] {
+            let Ok(entries) = std::fs::read_dir(place.state(kind)) else { continue };
+            let directories = entries.flatten().map(|entry| entry.path());
+            let recorded = directories.filter(|directory| directory.join("trees").is_dir());
+            all.extend(recorded.filter_map(|directory| Trees::there(directory).ok().flatten()));
+        }
+        Ok(all)
+    }
+
     /// Ends what earlier processes have left of their agents, and tells what it was.
     pub(crate) async fn end_leftovers(&self) -> Result<Vec<String>, CliError> {
         self.agent()?;
         let mut ended = Vec::new();
         for opencode in self.opencodes() {
             ended.extend(opencode.recover().await?);
+        }
+        for trees in self.trees_of_programs()? {
+            let recovered = tokio::task::spawn_blocking(move || trees.recover()).await;
+            let recovered = recovered.map_err(std::io::Error::other).flatten();
+            ended.extend(recovered.map_err(|error| CliError::io("end what is left over", &error))?);
         }
         let told =
             |ended: Ended| format!("ended the left-over process {} ({})", ended.pid, ended.program);

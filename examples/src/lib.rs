@@ -14,4 +14,7 @@ mod documents {
 
     #[doc = include_str!("../../docs/embedding.md")]
     struct Embedding;
+
+    #[doc = include_str!("../../docs/writing-a-backend.md")]
+    struct WritingABackend;
 }

@@ -94,3 +94,8 @@ mod text;
 pub use config::{AcpConfig, Limits, Permissions, UnknownPermissions};
 pub use kugetsu_guard::{Ended, Environment, GuardProgram, Leftover};
 pub use runner::AcpRunner;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

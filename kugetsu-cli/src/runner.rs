@@ -184,7 +184,7 @@ impl Line {
 fn values(words: &[Cow<'_, str>]) -> Vec<String> {
     let set = words.windows(2).position(|two| two[0] == "env" && two[1] == "set");
     let behind = set.and_then(|at| words.get(at + 3..)).unwrap_or_default();
-    behind.iter().map(|word| word.to_string()).filter(|word| !word.is_empty()).collect()
+    behind.iter().map(ToString::to_string).filter(|word| !word.is_empty()).collect()
 }
 
 /// Help and the version are answers; all else that clap has to say is a mistake in the command line.

@@ -24,6 +24,8 @@ use crate::slot::Slot;
 /// * The events end with exactly one [`AgentEvent::Finished`] or one error, and then with `None`.
 /// * Dropping an [`AgentRun`] stops the agent and everything that it has started, and so does the
 ///   death of the process that runs it, however it dies.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::agent_runner_conformance!`.
 #[async_trait]
 pub trait AgentRunner: fmt::Debug + Send + Sync + 'static {
     /// Which agent this is.

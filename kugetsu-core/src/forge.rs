@@ -250,6 +250,8 @@ impl Proposal {
 /// * A comment with a key is written at most once, also if an earlier answer was lost: it carries a
 ///   hidden mark made of the key, which is looked for first.
 /// * No token stands in an error, and none is sent to another server than its own.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::forge_conformance!`.
 #[async_trait]
 pub trait IssueTracker: fmt::Debug + Send + Sync + 'static {
     /// The issue with all its comments.
@@ -265,6 +267,8 @@ pub trait IssueTracker: fmt::Debug + Send + Sync + 'static {
 ///
 /// * Of one branch there is at most one open pull request, also if an earlier answer was lost.
 /// * No token stands in an error, and none is sent to another server than its own.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::forge_conformance!`.
 #[async_trait]
 pub trait Forge: fmt::Debug + Send + Sync + 'static {
     /// The pull request as it is now.

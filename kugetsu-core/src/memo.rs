@@ -14,6 +14,8 @@ use crate::store::StoreError;
 /// * What was remembered is there after a crash once `set_memo` has returned; a crash in the middle
 ///   leaves the old text or the new one.
 /// * Of several that set the same memo at once, one is the last, whole.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::memo_store_conformance!`.
 #[async_trait]
 pub trait MemoStore: fmt::Debug + Send + Sync + 'static {
     /// What is remembered under this name; `None` if nothing is.

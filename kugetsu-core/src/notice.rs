@@ -154,6 +154,8 @@ fn words(event: &Event) -> Option<(NoticeKind, Severity, String)> {
 ///   crash afterwards does not lose it.
 /// * A notice may come again after a crash. Whoever keeps notices keeps one of each key.
 /// * It returns in bounded time; whoever is slow or dead makes it fail, not wait for ever.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::notifier_conformance!`.
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
     /// The sink's name, unique in a configuration: its cursor is kept under it.

@@ -154,6 +154,8 @@ impl SessionQuery {
 /// * A write succeeds only if the stored revision is as expected, and what was put is there after
 ///   a crash once `put` has returned.
 /// * A crash in the middle of a write leaves the session as it was before or as it was to be.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::session_store_conformance!`.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Writes the session if the stored one is as expected, and returns its new revision.

@@ -120,6 +120,8 @@ impl SlotHolder {
 /// * Two tasks of one process never share a slot.
 /// * A waiting `acquire` burns no processor time and is woken, and may be dropped at any time
 ///   without losing a slot.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::slot_pool_conformance!`.
 #[async_trait]
 pub trait SlotPool: fmt::Debug + Send + Sync + 'static {
     /// Waits until a slot is free and takes it. `holder` says for people who takes it and for what;

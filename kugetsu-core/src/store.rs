@@ -32,6 +32,8 @@ pub enum Expected {
 /// * Once an event can be read, no event with a smaller cursor appears any more: a reader that goes
 ///   on from the last cursor it saw misses nothing.
 /// * An event of a kind that this version does not know is kept and comes back as it was.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::task_store_conformance!`.
 #[async_trait]
 pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// Appends all of the events or none, and returns the cursor of the last. Without events it is
@@ -50,6 +52,8 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
 ///   the stored task is as expected; of two that expect the same revision exactly one succeeds.
 /// * What was committed is there after a crash once `commit` has returned.
 /// * Tasks keep the order in which they were first committed.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::task_store_conformance!`.
 #[async_trait]
 pub trait TaskStore: EventLog {
     /// Writes the task, whose revision is the expected one's successor (the first is 1), and

@@ -19,6 +19,8 @@ use crate::issue::IssueRef;
 ///   [`remove`](WorktreeProvider::remove) with [`Unsaved::Discard`].
 /// * The operator's own checkout is never touched.
 /// * A crash in the middle leaves nothing that the next `prepare` or `remove` cannot finish.
+///
+/// Which test holds which: `docs/promises.md`, and `kugetsu_testkit::worktree_provider_conformance!`.
 #[async_trait]
 pub trait WorktreeProvider: fmt::Debug + Send + Sync + 'static {
     /// Makes the worktree, or finds the one that is there. If its directory is gone but its branch

@@ -89,3 +89,8 @@ pub use program::{GuardError, GuardProgram};
 pub use recovery::{Ended, Leftover};
 pub use tree::{StartError, Started, Tree};
 pub use trees::Trees;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

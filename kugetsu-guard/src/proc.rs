@@ -16,6 +16,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use crate::marker::Marker;
 
 /// One process, told apart from any later one that has its number.
+///
+/// Exhaustive: these two tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Process {
     /// Its number.

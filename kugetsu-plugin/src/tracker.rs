@@ -168,6 +168,7 @@ impl fmt::Debug for PluginTracker {
 fn read(issue: &IssueRef, told: IssueTextDto) -> Issue {
     let mut read = Issue::new(issue.clone(), told.title, author(told.author));
     (read.address, read.text, read.open) = (told.address, told.text, told.open);
+    read.labels = told.labels;
     let comment = |told: CommentDto| {
         let at = Timestamp::from_millis(told.at);
         Comment::new(told.id, author(told.author), told.text, at)

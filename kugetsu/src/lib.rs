@@ -18,11 +18,11 @@
 //!     .build()
 //!     .await?;
 //!
-//! let task = kugetsu.enqueue(Request::dev("github.com/acme/widgets#42".parse()?, "say Done.")).await?;
-//! let ended = kugetsu.settled(task.id);
-//! kugetsu.run_until(async { drop(ended.await) }).await?;
+//! let request = Request::dev("github.com/acme/widgets#42".parse()?, "MODEL: say Done.");
+//! let task = kugetsu.enqueue(request).await?;
+//! let task = kugetsu.run_until(kugetsu.settled(task.id)).await??;
 //!
-//! assert_eq!(kugetsu.task(task.id).await?.status().to_string(), "completed");
+//! assert_eq!(task.status(), kugetsu::Status::Completed);
 //! # Ok(())
 //! # }
 //! ```
@@ -46,6 +46,8 @@
 //! | `forge` | issues and pull requests on forges | |
 //!
 //! Without any of them there are the traits, the line, and everything in memory.
+//!
+//! Whoever has agents that are programs calls [`guard::main_if_asked`] first in its `main`.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -73,6 +75,8 @@ pub use kugetsu_acp as acp;
 pub use kugetsu_forge as forge;
 #[cfg(feature = "git")]
 pub use kugetsu_git as git;
+#[cfg(any(feature = "acp", feature = "opencode", feature = "plugin"))]
+pub use kugetsu_guard as guard;
 #[cfg(feature = "notify")]
 pub use kugetsu_notify as notify;
 #[cfg(feature = "opencode")]

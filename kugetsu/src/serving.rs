@@ -37,50 +37,54 @@ type Hear = Arc<dyn Fn(Trouble) + Send + Sync>;
 
 impl Kugetsu {
     /// Carries out what is queued, by this program and by all that share the store, as far as slots are
-    /// free, and brings notices, until `shutdown` is ready. Then it takes no more, lets the running
-    /// agents end as long as [`drain`](crate::Builder::drain) says, and stops those that are left, whose
-    /// tasks go back to the queue.
-    pub async fn run_until(&self, shutdown: impl Future<Output = ()>) -> Result<(), EmbedError> {
+    /// free, and brings notices, until `shutdown` is ready, and returns what that came to. Before it
+    /// returns it takes no more, lets the running agents end as long as
+    /// [`drain`](crate::Builder::drain) says, and stops those that are left, whose tasks go back to the
+    /// queue at no cost.
+    ///
+    /// `shutdown` may be anything: a signal, a token, or [the end of a task](Self::settled).
+    pub async fn run_until<T>(&self, shutdown: impl Future<Output = T>) -> Result<T, EmbedError> {
         self.run_until_telling(shutdown, |_| {}).await
     }
 
     /// As [`run_until`](Self::run_until), telling `hear` what goes wrong meanwhile.
-    pub async fn run_until_telling(
+    pub async fn run_until_telling<T>(
         &self,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = T>,
         hear: impl Fn(Trouble) + Send + Sync + 'static,
-    ) -> Result<(), EmbedError> {
+    ) -> Result<T, EmbedError> {
         let (engine, hear): (_, Hear) = (self.engine(), Arc::new(hear));
         let mut shutdown = pin!(shutdown);
         tokio::select! {
             biased;
             made = self.init() => made?,
-            () = &mut shutdown => return Ok(()),
+            over = &mut shutdown => return Ok(over),
         }
         for recovered in engine.recover().await? {
             hear(Trouble::Recovered(recovered));
         }
-        let told = CancellationToken::new();
+        let (told, served) = (CancellationToken::new(), CancellationToken::new());
         let mut telling = self.tell(&told, &hear);
         let ends = Shutdown::new();
         let trouble = Arc::clone(&hear);
-        let serving = engine.serve(ends.clone(), move |error| trouble(Trouble::Serving(error)));
         let ending = async {
-            shutdown.await;
+            let over = shutdown.await;
             ends.drain.cancel();
-            tokio::time::sleep(self.inner.drain).await;
-            ends.cancel.cancel();
-            std::future::pending::<()>().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.inner.drain) => ends.cancel.cancel(),
+                () = served.cancelled() => {}
+            }
+            over
         };
-        tokio::select! {
-            // First, so that nothing is begun when it is over.
-            biased;
-            () = ending => {}
-            () = serving => {}
-        }
+        let serving = async {
+            engine.serve(ends.clone(), move |error| trouble(Trouble::Serving(error))).await;
+            served.cancel();
+        };
+        // The end first, so that nothing is begun when it is there already.
+        let (over, ()) = tokio::join!(biased; ending, serving);
         told.cancel();
         while telling.join_next().await.is_some() {}
-        Ok(())
+        Ok(over)
     }
 
     /// Brings notices to each sink, until `told`; then what is left.

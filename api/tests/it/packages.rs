@@ -41,6 +41,10 @@ fn each_package_depends_on_ours_by_the_version_that_is_published_with_it() {
             if dependency["path"].is_null() {
                 continue;
             }
+            // A package has no dependency for its tests that has a path and no version.
+            if dependency["kind"] == "dev" && dependency["req"] == "*" {
+                continue;
+            }
             let of = published.iter().find(|other| other["name"] == dependency["name"]);
             let of = of.unwrap_or_else(|| {
                 panic!("{} depends on {}, which is not published", name(package), name(dependency))

@@ -16,7 +16,7 @@ use kugetsu_examples::agent::{Counter, ModelAgent};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     // First of all: this program is also the guard of its agents' processes.
-    kugetsu::opencode::guard::main_if_asked();
+    kugetsu::guard::main_if_asked();
     let agent = Arc::new(ModelAgent::new(AgentId::new("counter")?, Counter));
     Ok(CliRunner::default().with_agent("counter", move |_place| Ok(agent.clone())).run())
 }

@@ -21,14 +21,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()
         .await?;
     let request = Request::dev("example.com/acme/widgets#7".parse()?, "MODEL: say All is well.");
-    // A sink that is new begins with what happens while it is there.
-    let asked = async {
-        if let Ok(task) = kugetsu.enqueue(request).await {
-            drop(kugetsu.settled(task.id).await);
-        }
-    };
-    // What is left is brought before this returns.
-    kugetsu.run_until(asked).await?;
+    let task = kugetsu.enqueue(request).await?;
+    // Whatever is left to be told is brought before this returns.
+    kugetsu.run_until(kugetsu.settled(task.id)).await??;
     for notice in kept(path.as_ref())? {
         // An agent may have written a part of it.
         println!("{}: {}", notice.kind, notice.text.escape_debug());

@@ -9,7 +9,7 @@
 use std::error::Error;
 
 use kugetsu::core::TaskQuery;
-use kugetsu::{Kugetsu, Request};
+use kugetsu::{EmbedError, Kugetsu, Request};
 use kugetsu_examples::store::FileStore;
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees};
 
@@ -35,15 +35,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         ["work"] => {
             let open = kugetsu.engine().queue().store().list(&TaskQuery::open()).await?;
-            let all_are_settled = async {
+            let settled = async {
                 for task in &open {
-                    drop(kugetsu.settled(task.id).await);
+                    let task = kugetsu.settled(task.id).await?;
+                    println!("{} {}", task.status(), task.id);
                 }
+                Ok::<(), EmbedError>(())
             };
-            kugetsu.run_until(all_are_settled).await?;
-            for task in open {
-                println!("{} {}", kugetsu.task(task.id).await?.status(), task.id);
-            }
+            kugetsu.run_until(settled).await??;
         }
         _ => return Err("there is only `add MESSAGE` and `work`".into()),
     }

@@ -16,7 +16,7 @@ use kugetsu::{IssueRef, Kugetsu, Outcome, Request};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // First of all: this program is also the guard of its agents' processes.
-    kugetsu::opencode::guard::main_if_asked();
+    kugetsu::guard::main_if_asked();
     tokio::runtime::Runtime::new()?.block_on(embed())
 }
 

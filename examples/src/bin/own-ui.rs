@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{IsTerminal as _, stdout};
 
-use kugetsu::core::AgentEvent;
+use kugetsu::core::{AgentEvent, StoreError};
 use kugetsu::{Event, Happening, Kugetsu, Outcome, Request};
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees};
 
@@ -78,8 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let watching = async {
         let (mut board, mut drawn) = (Board::default(), 0);
         while !open.is_empty() {
-            let Ok(heard) = events.next().await else { return };
-            for (_, event) in heard {
+            for (_, event) in events.next().await? {
                 if board.hear(&event) {
                     board.draw(&event, &mut drawn);
                 }
@@ -88,7 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
         }
+        Ok::<(), StoreError>(())
     };
-    kugetsu.run_until(watching).await?;
-    Ok(())
+    Ok(kugetsu.run_until(watching).await??)
 }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kugetsu_acp::{AcpConfig, AcpRunner};
-use kugetsu_core::{AgentId, AgentRunner, Role, Session};
+use kugetsu_core::{AgentCapabilities, AgentId, AgentRunner, Role, Session};
+use kugetsu_guard::Trees;
 use kugetsu_opencode::{
     Ended, Engine as OpencodeEngine, Environment, OpencodeConfig, OpencodeRunner, Rule, RuleBook,
     ToolServer,
 };
+use kugetsu_plugin::{CommandAgent, CommandConfig, Output};
 
 use super::{Setup, no_backend};
 use crate::caller;
@@ -122,8 +124,17 @@ impl Setup {
                 Arc::new(AcpRunner::new(config))
             }
             Speaks::Command { json, resume } => {
-                let _ = (json, resume);
-                return Err(CliError::config(format!("{} is not there yet", agent.id)));
+                let mut can = AgentCapabilities::default();
+                can.resume = resume;
+                let mut words = command.into_iter();
+                let program = words.next().unwrap_or_default();
+                let config = CommandConfig::new(agent.id.clone(), program, state)
+                    .with_args(words)
+                    .with_output(if json { Output::Json } else { Output::Text })
+                    .with_capabilities(can)
+                    .with_environment(environment)
+                    .with_label(label);
+                Arc::new(CommandAgent::new(config))
             }
         })
     }
@@ -243,12 +254,30 @@ impl Setup {
         Ok(self.opencode.get())
     }
 
+    /// Where the process trees of agents and plugins that are programs are recorded.
+    pub(crate) fn trees_of_programs(&self) -> Result<Vec<Trees>, CliError> {
+        let place = self.place()?;
+        let mut all = Vec::new();
+        for kind in ["agents", "plugins"] {
+            let Ok(entries) = std::fs::read_dir(place.state(kind)) else { continue };
+            let directories = entries.flatten().map(|entry| entry.path());
+            let recorded = directories.filter(|directory| directory.join("trees").is_dir());
+            all.extend(recorded.filter_map(|directory| Trees::there(directory).ok().flatten()));
+        }
+        Ok(all)
+    }
+
     /// Ends what earlier processes have left of their agents, and tells what it was.
     pub(crate) async fn end_leftovers(&self) -> Result<Vec<String>, CliError> {
         self.agent()?;
         let mut ended = Vec::new();
         for opencode in self.opencodes() {
             ended.extend(opencode.recover().await?);
+        }
+        for trees in self.trees_of_programs()? {
+            let recovered = tokio::task::spawn_blocking(move || trees.recover()).await;
+            let recovered = recovered.map_err(std::io::Error::other).flatten();
+            ended.extend(recovered.map_err(|error| CliError::io("end what is left over", &error))?);
         }
         let told =
             |ended: Ended| format!("ended the left-over process {} ({})", ended.pid, ended.program);

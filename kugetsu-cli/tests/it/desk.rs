@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kugetsu_cli::{CliRunner, Surroundings, Terminals};
-use kugetsu_core::{SessionKind, SessionQuery, SessionStore};
+use kugetsu_core::{Expected, SessionKind, SessionQuery, SessionStore};
 use kugetsu_queue::SqliteStore;
 use kugetsu_testkit::fake::FakeAgent;
 use kugetsu_testkit::sandbox::SampleRepository;
@@ -146,6 +146,18 @@ impl Desk {
         });
     }
 
+    /// Records a pull request in the issue's session, whatever it is of.
+    pub(crate) fn record_pr(&self, issue: &str, pr: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = SqliteStore::open(self.kugetsu("kugetsu.db")).await.unwrap();
+            let kind = SessionKind::Dev(issue.parse().unwrap());
+            let mut session = store.find(&SessionQuery::of(kind)).await.unwrap().pop().unwrap();
+            session.pr = Some(pr.into());
+            store.put(&session, Expected::At(session.revision)).await.unwrap();
+        });
+    }
+
     /// What several commands did, as a person at the terminal would have seen it.
     pub(crate) fn transcript(&self, commands: &[&[&str]]) -> String {
         commands.iter().map(|words| self.run(words).shown()).collect::<Vec<_>>().join("\n")
@@ -165,13 +177,13 @@ impl Desk {
             (r" *\b[0-9]+:[0-9]{2}\b", " <time>"),
             (r"worker( +)\S+", "worker$1<worker>"),
             (r"process [0-9]+", "process <pid>"),
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
             (r"\b[A-Za-z][0-9A-Za-z._-]*-[0-9]{2,}-[0-9]{1,4}\b", "<worker>"),
             // A column is as wide as what is in it.
             (r"PID +SINCE", "PID  SINCE"),
             (r"[0-9]+ +<at>", "<pid>  <at>"),
             (r"- +-\n", "-  -\n"),
             (r"process [0-9]+", "process <pid>"),
-            (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
         ] {
             settings.add_filter(pattern, shown);
         }

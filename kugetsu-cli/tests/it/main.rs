@@ -11,6 +11,7 @@ mod demo;
 mod desk;
 mod destroy;
 mod doctor;
+mod embedders;
 mod env;
 mod errors;
 mod features;

@@ -101,6 +101,9 @@ pub(crate) struct IssueTextDto {
     pub(crate) author: AuthorDto,
     /// Whether it is open.
     pub(crate) open: bool,
+    /// Its labels, as they are written.
+    #[serde(default)]
+    pub(crate) labels: Vec<String>,
     /// All that was said about it, oldest first.
     #[serde(default)]
     pub(crate) comments: Vec<CommentDto>,

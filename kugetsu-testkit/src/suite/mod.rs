@@ -20,7 +20,9 @@
 //! ```
 //!
 //! The macro makes one `#[test]` of each promise, named like it. Its argument is evaluated anew for
-//! each of them, in an async function, so that it may `.await`. The same promises are there as data,
+//! each of them, in an async function on a runtime of its own, so that it may `.await`; the tests of
+//! one suite run at once, so two fixtures share no directory and no port. Whatever a fixture has made
+//! goes away with it. Two suites in one file stand in a module each. The same promises are there as data,
 //! such as [`tasks::PROMISES`], for programs that check a backend: [`examine`] makes a [`Report`].
 //!
 //! | trait | fixture | macro | promises |
@@ -31,7 +33,7 @@
 //! | [`WorktreeProvider`](kugetsu_core::WorktreeProvider) | [`WorktreeFixture`] | `worktree_provider_conformance!` | [`worktrees::PROMISES`] |
 //! | [`SlotPool`](kugetsu_core::SlotPool) | [`SlotPoolFixture`] | `slot_pool_conformance!` | [`slots::PROMISES`] |
 //! | [`MemoStore`](kugetsu_core::MemoStore) | [`MemoStoreFixture`] | `memo_store_conformance!` | [`memos::PROMISES`] |
-//! | [`IssueTracker`](kugetsu_core::IssueTracker), [`Forge`](kugetsu_core::Forge) | [`ForgeFixture`] | `forge_conformance!` | [`forges::PROMISES`] |
+//! | [`IssueTracker`](kugetsu_core::IssueTracker), [`Forge`](kugetsu_core::Forge) (feature `forge`) | [`ForgeFixture`] | `forge_conformance!` | [`forges::PROMISES`] |
 //! | [`Notifier`](kugetsu_core::Notifier) | [`NotifierFixture`] | `notifier_conformance!` | [`notices::PROMISES`] |
 
 pub mod agents;

@@ -128,6 +128,8 @@ impl fmt::Display for Report {
 }
 
 /// One promise, and what came of it.
+///
+/// Made by a suite that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {

@@ -3,6 +3,7 @@
 mod core;
 mod fakes;
 mod model;
+mod promises;
 mod report;
 mod sandbox;
 mod suites;

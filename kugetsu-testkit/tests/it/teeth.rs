@@ -97,11 +97,11 @@ async fn assert_sound<F: ?Sized>(
 /// Checks that each fault breaks the promise that it is seeded for, for the reason that is meant.
 async fn assert_each_is_noticed<F: ?Sized>(
     promises: &[Promise<F>],
-    faults: &[Seeded],
+    seeded: &[Seeded],
     faulty: impl AsyncFn(&'static str) -> Box<F>,
 ) {
     let mut wrong = String::new();
-    for Seeded { promise, fault, seen } in faults {
+    for Seeded { promise, fault, seen } in seeded {
         let broken = promises.iter().find(|known| known.name == *promise);
         let broken = broken.unwrap_or_else(|| panic!("there is no promise `{promise}`"));
         // Whoever waits for ever need not take long.

@@ -32,7 +32,7 @@ async fn a_directory_keeps_everything_for_the_next_program() {
 
     let second = house.in_directory().build().await.unwrap();
     assert_eq!(second.task(done.id).await.unwrap(), done);
-    second.run_until(async { drop(second.settled(left.id).await) }).await.unwrap();
+    second.run_until(second.settled(left.id)).await.unwrap().unwrap();
     assert_eq!(second.task(left.id).await.unwrap().status(), Status::Completed);
     // The session is the same, too.
     report(&second.start(request(1, "say Still here.")).await.unwrap());

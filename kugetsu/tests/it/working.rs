@@ -16,7 +16,7 @@ async fn what_is_asked_twice_under_one_key_is_asked_once() {
     assert_eq!(again, first);
     assert_ne!(other.id, first.id);
     // Also when it is done.
-    kugetsu.run_until(async { drop(kugetsu.settled(other.id).await) }).await.unwrap();
+    kugetsu.run_until(kugetsu.settled(other.id)).await.unwrap().unwrap();
     let again = kugetsu.enqueue_once("monday", request(1, "say one")).await.unwrap();
     assert_eq!((again.id, report(&again).answer.as_str()), (first.id, "one"));
     assert_eq!(house.agent.runs().len(), 2);
@@ -30,8 +30,7 @@ async fn what_one_program_asks_for_another_carries_out_and_the_first_hears_of_it
     let asks = house.in_directory().build().await.unwrap();
     let works = house.in_directory().build().await.unwrap();
     let task = asks.enqueue(request(1, "say Done.")).await.unwrap();
-    let mut told = None;
-    works.run_until(async { told = asks.settled(task.id).await.ok() }).await.unwrap();
+    let told = works.run_until(asks.settled(task.id)).await.unwrap();
     assert_eq!(report(&told.unwrap()).answer, "Done.");
 }
 
@@ -82,7 +81,7 @@ async fn whoever_is_to_be_told_is_told_before_it_ends() {
     let kugetsu =
         house.in_memory().notifier(one.clone()).notifier(two.clone()).build().await.unwrap();
     let task = kugetsu.enqueue(request(1, "say Done.")).await.unwrap();
-    kugetsu.run_until(async { drop(kugetsu.settled(task.id).await) }).await.unwrap();
+    kugetsu.run_until(kugetsu.settled(task.id)).await.unwrap().unwrap();
     let kinds: Vec<NoticeKind> = two.kept().into_iter().map(|notice| notice.kind).collect();
     let wanted = [
         NoticeKind::TaskQueued,

@@ -1,5 +1,6 @@
 //! The command and the engine with the real opencode, against the scripted model.
 
+mod agents;
 mod attribution;
 mod canaries;
 mod daemon;

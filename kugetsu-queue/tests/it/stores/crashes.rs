@@ -4,10 +4,13 @@
 macro_rules! crashes {
     ($open:path, $role:literal) => {
         mod crashes {
-            use kugetsu_core::{Cursor, EventLog, TaskQuery, TaskStore};
+            use kugetsu_core::{
+                Cursor, EventLog, MemoStore, Revision, SessionQuery, SessionStore, TaskQuery,
+                TaskStore,
+            };
 
             use crate::process::Other;
-            use crate::stores::{enqueue, task, task_id};
+            use crate::stores::{enqueue, memo_of, session_of, task, task_id};
 
             #[tokio::test]
             async fn of_two_processes_that_commit_the_same_revision_one_succeeds() {
@@ -26,7 +29,7 @@ macro_rules! crashes {
                 let said = rivals.each_mut().map(|(name, rival)| (*name, rival.hear().unwrap()));
                 let winners: Vec<_> = said.iter().filter(|(_, said)| said == "won").collect();
                 assert_eq!(winners.len(), 1, "{said:?}");
-                let found = store.load(task_id(0)).await.unwrap().unwrap();
+                let found = TaskStore::load(&store, task_id(0)).await.unwrap().unwrap();
                 assert_eq!(found.lease().unwrap().worker.as_str(), winners[0].0);
                 assert_eq!(
                     store.append(&[]).await.unwrap(),
@@ -54,10 +57,22 @@ macro_rules! crashes {
                     let store = $open(home.path()).await;
                     for number in &acknowledged {
                         assert!(
-                            store.load(task_id(*number)).await.unwrap().is_some(),
+                            TaskStore::load(&store, task_id(*number)).await.unwrap().is_some(),
                             "task {number}"
                         );
+                        let mut session = session_of(*number);
+                        session.revision = Revision(1);
+                        let found = SessionStore::load(&store, session.id).await.unwrap();
+                        assert_eq!(found, Some(session), "session {number}");
                     }
+                    for found in store.find(&SessionQuery::all()).await.unwrap() {
+                        let number = found.how.split(';').next().unwrap().parse().unwrap();
+                        assert_eq!(found.how, memo_of(number), "half a session");
+                    }
+                    let last = store.memo("last").await.unwrap().unwrap();
+                    let number: u64 = last.split(';').next().unwrap().parse().unwrap();
+                    assert_eq!(last, memo_of(number), "half a memo");
+                    assert!(Some(&number) >= acknowledged.last(), "{number}, {acknowledged:?}");
                     let tasks = store.list(&TaskQuery::all()).await.unwrap();
                     let events = store.read(Cursor(0), u32::MAX).await.unwrap();
                     assert_eq!(

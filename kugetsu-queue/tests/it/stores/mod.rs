@@ -57,3 +57,17 @@ pub(crate) fn session() -> Session {
     let id = SessionId::new(now().at, &Numbered(7));
     Session::new(id, kind, AgentId::new("scripted").unwrap(), now().at)
 }
+
+/// The session of this task's issue.
+pub(crate) fn session_of(number: u64) -> Session {
+    let kind = SessionKind::Dev(format!("github.com/acme/widgets#{}", number + 1).parse().unwrap());
+    let id = SessionId::new(now().at, &Numbered(number));
+    let mut session = Session::new(id, kind, AgentId::new("scripted").unwrap(), now().at);
+    session.how = memo_of(number);
+    session
+}
+
+/// A text of some length, of which half a text is recognised.
+pub(crate) fn memo_of(number: u64) -> String {
+    format!("{number};").repeat(100)
+}

@@ -1,8 +1,8 @@
 //! What other processes do with the store.
 
-use kugetsu_core::{Expected, StoreError, TaskStore};
+use kugetsu_core::{Expected, MemoStore, SessionStore, StoreError, TaskStore};
 
-use super::{claimed, enqueue, now, task, task_id};
+use super::{claimed, enqueue, memo_of, now, session_of, task, task_id};
 use crate::process::{say, told};
 
 /// Loads task 0, then claims it when it is told to go, and says whether it has got it.
@@ -21,13 +21,15 @@ pub(crate) async fn rival(store: impl TaskStore) {
 }
 
 /// Enqueues tasks, from the number that it is told on, each with four events more than the usual
-/// one, and says which it has enqueued.
-pub(crate) async fn writer(store: impl TaskStore) {
+/// one, puts a session for each and remembers the last, and says which it has enqueued.
+pub(crate) async fn writer(store: impl TaskStore + SessionStore + MemoStore) {
     let first: u64 = told().unwrap().parse().unwrap();
     for number in first.. {
         let task = task(number);
         let events = vec![task.enqueued(now()); 5];
         store.commit(&task, Expected::Absent, &events).await.unwrap();
+        store.put(&session_of(number), Expected::Absent).await.unwrap();
+        store.set_memo("last", Some(&memo_of(number))).await.unwrap();
         say(&number.to_string());
     }
 }

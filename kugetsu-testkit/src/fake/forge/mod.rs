@@ -37,8 +37,10 @@ impl ForgeApi {
     }
 }
 
-/// A forge on loopback, also below the path `/git` as behind a proxy, with the one repository `acme/widgets`, whose default branch is `main`. Only
-/// who shows its token is let in. It is gone with the value.
+/// A forge on loopback, also below the path `/git` as behind a proxy.
+///
+/// It has one repository, `acme/widgets`, whose default branch is `main`. Only who shows its token is
+/// let in. It is gone with the value.
 pub struct FakeForge {
     url: String,
     stage: Arc<Stage>,

@@ -137,14 +137,24 @@ fn stale_pid(setup: &Setup) -> Result<Option<Finding>, CliError> {
 
 /// Processes of agents whose kugetsu is gone.
 async fn leftovers(setup: &Setup) -> Vec<Finding> {
-    let Ok(Some(opencode)) = setup.opencode_agent() else { return Vec::new() };
-    let told = match opencode.leftovers().await {
-        Ok(left) => left,
-        Err(error) => {
-            let mend = "see to it that you may read its directory";
-            return vec![Finding::new(CHECK_FAILED, error.to_string(), mend)];
-        }
+    let failed = |error: String| {
+        let mend = "see to it that you may read its directory";
+        vec![Finding::new(CHECK_FAILED, error, mend)]
     };
+    let mut told = Vec::new();
+    if let Ok(Some(opencode)) = setup.opencode_agent() {
+        match opencode.leftovers().await {
+            Ok(left) => told.extend(left),
+            Err(error) => return failed(error.to_string()),
+        }
+    }
+    for trees in setup.trees_of_programs().unwrap_or_default() {
+        let left = tokio::task::spawn_blocking(move || trees.leftovers()).await;
+        match left.map_err(std::io::Error::other).flatten() {
+            Ok(left) => told.extend(left),
+            Err(error) => return failed(error.to_string()),
+        }
+    }
     let living = told.into_iter().filter(|left| !left.processes.is_empty());
     living
         .map(|left| {

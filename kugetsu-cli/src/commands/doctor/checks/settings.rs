@@ -36,7 +36,7 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
         })
         .collect();
     let flat = paths.flat_config();
-    if let Some(left_out) = of.setup.settings()?.left_out(&word(&flat).to_string()) {
+    if let Some(left_out) = of.setup.settings()?.left_out(&word(&flat)) {
         let mend = "correct what was meant for kugetsu; all else may stay";
         found.push(Finding::new(SETTINGS_LEFT_OUT, left_out, mend));
     }

@@ -158,7 +158,7 @@ impl Client {
         what: &str,
         address: &str,
     ) -> Result<(T, Option<String>), ForgeError> {
-        let tries = match self.fault {
+        let most = match self.fault {
             "gives up at once" => 1,
             "never gives up" => 100,
             _ => 3,
@@ -178,7 +178,7 @@ impl Client {
             };
             match came {
                 Ok((bytes, next)) => return self.parsed(what, &bytes).map(|read| (read, next)),
-                Err(ForgeError::Backend { retry: Retry::Later, .. }) if tried < tries => {}
+                Err(ForgeError::Backend { retry: Retry::Later, .. }) if tried < most => {}
                 Err(error) => return Err(error),
             }
         }

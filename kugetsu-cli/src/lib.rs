@@ -26,6 +26,7 @@
 //! | feature | brings | by default |
 //! |---|---|---|
 //! | `demo` | the command `kugetsu demo`, with the scripted model that it runs against | yes |
+//! | `testkit` | the command `kugetsu backend check`, with the promises of every backend | yes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]

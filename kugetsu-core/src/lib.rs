@@ -29,6 +29,12 @@
 //!   native async functions are not dyn-compatible; generics would leak into every embedder.
 //! * **… a queue trait?** Leases, fencing and retries are written once, in [`TaskQueue`]. A backend
 //!   only has to commit a task and its events together, so its author cannot get them wrong.
+//!
+//! # Features
+//!
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `schema` | JSON Schemas of the types that are written down, by `schemars` | |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub)]

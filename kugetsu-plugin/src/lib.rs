@@ -54,3 +54,8 @@ pub use protocol::{LONGEST_LINE, PROTOCOL, VERSION};
 pub use schemas::{SCHEMAS, Schema};
 pub use tracker::PluginTracker;
 pub use worktrees::PluginWorktrees;
+
+/// What the package's page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,11 +31,18 @@ pub(crate) enum Backend {
 Examples:
   kugetsu backend check -- ./my-worktrees.py
   kugetsu backend check --kind notifier -- ./my-notifier.sh {file}
+  kugetsu backend check --kind agent --output json --resume -- ./my-agent
   kugetsu backend check --promise preparing_twice_is_preparing_once -- ./my-worktrees.py")]
 pub(crate) struct CheckBackend {
     /// What the program is a backend for
     #[arg(long)]
     pub(crate) kind: Option<BackendKind>,
+    /// Of an agent: what it writes
+    #[arg(long, value_name = "WHAT", default_value = "text")]
+    pub(crate) output: AgentOutput,
+    /// Of an agent: it goes on with a conversation that it is told
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Check only this promise, by its name; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) promise: Vec<String>,
@@ -43,6 +50,16 @@ pub(crate) struct CheckBackend {
     /// notifier is `{file}`, it is given a file in which to keep each notice as a line
     #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// What an agent writes.
+#[cfg(feature = "testkit")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AgentOutput {
+    /// Whatever it writes, it says
+    Text,
+    /// Lines, each an event
+    Json,
 }
 
 /// What a program is a backend for.

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backend::Schema;
 #[cfg(feature = "testkit")]
-pub(crate) use backend::{Backend, BackendKind};
+pub(crate) use backend::{AgentOutput, Backend, BackendKind, CheckBackend};
 pub(crate) use care::{
     AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store, StoreKind,
 };

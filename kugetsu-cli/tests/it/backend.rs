@@ -245,6 +245,73 @@ fn a_broken_notifier_fails_for_the_right_reason() {
     }
 }
 
+fn agent() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/agent.py");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn an_agent_that_does_what_it_is_asked_keeps_every_promise() {
+    let bench = Bench::new();
+    std::fs::write(bench.home.path().join("agent.py"), agent()).unwrap();
+    let words = ["--kind", "agent", "--output", "json", "--resume", "--", python(), "agent.py"];
+    let checked = bench.check(&words);
+    assert_eq!((checked.code, checked.err.as_str()), (Some(0), ""), "{}", checked.out);
+    assert!(
+        checked.out.starts_with("agent.py is checked as an agent: 39 promises.\n"),
+        "{}",
+        checked.out
+    );
+    assert!(
+        checked.out.ends_with("\nAll 28 promises are kept; 11 could not be checked.\n"),
+        "{}",
+        checked.out
+    );
+}
+
+#[test]
+fn a_broken_agent_fails_for_the_right_reason() {
+    for (piece, other, promise, seen) in [
+        (
+            "sys.stdin.buffer.read().decode()",
+            "sys.stdin.buffer.read().decode().strip()",
+            "a_message_reaches_the_agent_byte_for_byte",
+            "arrived as",
+        ),
+        (
+            "    file.write(message[:200]",
+            "    0 and file.write(message[:200]",
+            "a_session_that_is_resumed_remembers",
+            "\"marmalade\" is not in what it recalls",
+        ),
+        (
+            r#"fail("the key is refused", retry={"retry": "never"})"#,
+            r#"fail("the key is refused", retry={"retry": "later"})"#,
+            "a_failure_for_good_is_told_as_such",
+            "left: Later",
+        ),
+        (
+            r#"tell("tool_ended", call="1","#,
+            r#"tell("tool_ended", call="2","#,
+            "the_agent_works_in_the_directory_it_was_given",
+            "tool_ended",
+        ),
+    ] {
+        let bench = Bench::new();
+        let text = agent();
+        assert_eq!(text.matches(piece).count(), 1, "{piece}");
+        std::fs::write(bench.home.path().join("agent.py"), text.replace(piece, other)).unwrap();
+        let words =
+            ["--json", "--kind", "agent", "--output", "json", "--resume", "--promise", promise];
+        let checked = bench.check(&[&words[..], &["--", python(), "agent.py"]].concat());
+        let told = checked.json();
+        let said = told["promises"][0]["seen"].as_str().unwrap_or_default().to_lowercase();
+        let seen = seen.to_lowercase().replace("tool_ended", "toolended");
+        assert!(told["not_kept"] == 1 && said.contains(&seen), "{other}: {told}");
+        assert_eq!((checked.code, checked.err.as_str()), (Some(1), ""), "{other}");
+    }
+}
+
 #[test]
 fn what_is_no_backend_is_told_with_exit_69_or_64() {
     let bench = Bench::new();
@@ -277,6 +344,11 @@ fn what_is_no_backend_is_told_with_exit_69_or_64() {
             ],
             64,
             "did you mean `preparing_twice_is_preparing_once`?",
+        ),
+        (
+            &["--kind", "agent", "--", "echo", "hello"],
+            69,
+            "does not do what `MODEL: say a word` asks for: it said",
         ),
         (&["--"], 64, "required"),
     ] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kugetsu_cli::{CliRunner, Surroundings, Terminals};
-use kugetsu_core::{SessionKind, SessionQuery, SessionStore};
+use kugetsu_core::{Expected, SessionKind, SessionQuery, SessionStore};
 use kugetsu_queue::SqliteStore;
 use kugetsu_testkit::fake::FakeAgent;
 use kugetsu_testkit::sandbox::SampleRepository;
@@ -143,6 +143,18 @@ impl Desk {
             let kind = SessionKind::Dev(issue.parse().unwrap());
             let found = store.find(&SessionQuery::of(kind)).await.unwrap();
             store.remove(found[0].id).await.unwrap();
+        });
+    }
+
+    /// Records a pull request in the issue's session, whatever it is of.
+    pub(crate) fn record_pr(&self, issue: &str, pr: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = SqliteStore::open(self.kugetsu("kugetsu.db")).await.unwrap();
+            let kind = SessionKind::Dev(issue.parse().unwrap());
+            let mut session = store.find(&SessionQuery::of(kind)).await.unwrap().pop().unwrap();
+            session.pr = Some(pr.into());
+            store.put(&session, Expected::At(session.revision)).await.unwrap();
         });
     }
 

@@ -221,9 +221,9 @@ fn an_open_pull_request_is_passed_over_by_force_or_by_a_setting() {
     let config = ["--config", "worktree_check_pr_status=false"];
     team.desk.run(&[&["destroy", &issue, "-y"], &config[..]].concat()).done();
     team.desk.run(&start).done();
-    // Whoever cannot be asked does not say yes.
+    // Whoever cannot be asked does not say yes. Such an address comes from an import.
     let elsewhere = "https://git.nowhere.example/acme/widgets/pulls/12";
-    team.desk.run(&["set-pr", &issue, elsewhere]).done();
+    team.desk.record_pr(&issue, elsewhere);
     let seen = team.shown(&["destroy", &issue, "-y"]);
     team.desk.assert("destroy-with-pr-elsewhere", &seen);
     let asked = team.forge.requests();

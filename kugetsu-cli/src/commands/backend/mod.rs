@@ -1,5 +1,6 @@
 //! `kugetsu backend check`: a program is held to the promises of what it is a backend for.
 
+mod agent;
 mod notifier;
 mod report;
 mod tracker;
@@ -26,10 +27,10 @@ pub(super) async fn backend(args: Backend, setup: &Setup) -> Result<(), CliError
     if setup.around().is_of_process {
         keep_quiet();
     }
-    let chosen = Chosen { names: args.promise };
+    let chosen = Chosen { names: args.promise.clone() };
     let report = match args.kind {
         Some(BackendKind::Notifier) => notifier::check(&candidate, &chosen, setup).await?,
-        Some(BackendKind::Agent) => return Err(CliError::failed("not yet")),
+        Some(BackendKind::Agent) => agent::check(&candidate, &args, &chosen, setup).await?,
         kind => plugin(&candidate, kind, &chosen, setup).await?,
     };
     report.end(setup.screen())

@@ -38,8 +38,8 @@
 //! | feature | brings | by default |
 //! |---|---|---|
 //! | `sqlite` | a durable store in the directory of the builder | yes |
-//! | `git` | worktrees in that directory, by [`kugetsu_git`](git) | yes |
-//! | `opencode` | opencode as the agent, by [`kugetsu_opencode`](opencode) | yes |
+//! | `git` | worktrees in that directory, by `kugetsu-git` | yes |
+//! | `opencode` | opencode as the agent, by `kugetsu-opencode` | yes |
 //! | `acp` | agents that speak the Agent Client Protocol | |
 //! | `plugin` | agents, worktrees and trackers that are programs in any language | |
 //! | `notify` | sinks for notices: a command, a webhook, Telegram | |
@@ -47,7 +47,7 @@
 //!
 //! Without any of them there are the traits, the line, and everything in memory.
 //!
-//! Whoever has agents that are programs calls [`guard::main_if_asked`] first in its `main`.
+//! Whoever has agents that are programs calls `guard::main_if_asked` first in its `main`.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

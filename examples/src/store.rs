@@ -156,7 +156,7 @@ impl TaskStore for FileStore {
             match (stored, expected) {
                 (None, Expected::Absent) => state.tasks.push(task),
                 (Some(stored), Expected::At(revision)) if stored.revision == revision => {
-                    *stored = task
+                    *stored = task;
                 }
                 _ => return Err(StoreError::Conflict { task: task.id }),
             }

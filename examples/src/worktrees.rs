@@ -82,7 +82,7 @@ impl PlainGit {
         let known = self.known(&spec.issue);
         let there = self.worktree(&spec.issue).path.symlink_metadata().is_ok();
         match known {
-            Some((worktree, true)) if there => return Ok(worktree),
+            Some((worktree, true)) if there => Ok(worktree),
             Some((worktree, was_made)) => {
                 if there {
                     // Somebody died while making it, before anybody worked in it.
@@ -154,7 +154,7 @@ impl PlainGit {
         remove().map(drop).map_err(failed("remove a worktree"))
     }
 
-    fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {
+    fn list(&self) -> Vec<Worktree> {
         let mut found = Vec::new();
         let mut directories = vec![self.root.join("repos")];
         while let Some(directory) = directories.pop() {
@@ -174,7 +174,7 @@ impl PlainGit {
             }
         }
         found.sort_by(|a, b| a.issue.cmp(&b.issue));
-        Ok(found)
+        found
     }
 }
 
@@ -286,6 +286,6 @@ impl WorktreeProvider for PlainGit {
     }
 
     async fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {
-        self.alone(Self::list).await
+        self.alone(|git| Ok(git.list())).await
     }
 }

@@ -250,8 +250,8 @@ impl Builder {
         };
         let mut agents = vec![Arc::clone(&agent)];
         agents.extend(self.others.iter().chain(&self.pm_agent).cloned());
-        let stored = (stores.tasks, stores.sessions);
-        let backends = Backends::new(stored, Arc::clone(&slots), worktrees, agent, time)
+        let kept = (stores.tasks, stores.sessions);
+        let backends = Backends::new(kept, Arc::clone(&slots), worktrees, agent, time)
             .with_memos(Arc::clone(&stores.memos));
         let backends = match self.pm_agent {
             Some(agent) => backends.with_pm_agent(agent),

@@ -125,7 +125,7 @@ fn in_source(file: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let is_struct = line.starts_with("pub struct ");
-        if !line.starts_with("pub enum ") && !(is_struct && is_open(line, &lines[at + 1..])) {
+        if !(line.starts_with("pub enum ") || is_struct && is_open(line, &lines[at + 1..])) {
             continue;
         }
         let before = lines[..at].iter().rev().take_while(|line| !line.is_empty());

@@ -3,9 +3,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use kugetsu::core::{TaskQuery, TaskStore as _};
+use kugetsu::git::Source;
 use kugetsu::queue::{JsonStore, Logs};
 use kugetsu::{BuildError, Kugetsu, Status};
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees};
+use kugetsu_testkit::sandbox::SampleRepository;
 
 use crate::house::{House, issue, report, request};
 
@@ -105,12 +107,8 @@ async fn what_is_missing_is_named_with_what_gives_it() {
 }
 
 /// The default worktrees, of repositories that `source` and `repos.json` name.
-#[cfg(feature = "git")]
 #[tokio::test]
 async fn a_relative_directory_has_worktrees_of_git_from_where_its_repositories_are() {
-    use kugetsu::git::Source;
-    use kugetsu_testkit::sandbox::SampleRepository;
-
     let house = House::new();
     let directory = house.path("kugetsu");
     let sample = |name: &str| {

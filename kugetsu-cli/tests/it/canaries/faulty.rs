@@ -34,8 +34,8 @@ fn what_is_wrong_with_env_files_takes_the_mask_off_nothing() {
     plant(&desk, &secrets);
     let mut ids = Vec::new();
     for (number, secret) in secrets.iter().enumerate() {
-        let said: String = secret.said().iter().map(|(_, text)| format!("{text} ; ")).collect();
-        let message = format!("{said}{}", secret.encoded().join(" "));
+        let said = secret.said().into_iter().map(|(_, text)| text).chain(secret.encoded());
+        let message = said.collect::<Vec<_>>().join(" ; ");
         let id = desk.run(&["queue", "enqueue", &issue(number + 1), "--", &message]).done().out;
         ids.push(id.trim().to_owned());
     }

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use kugetsu::{Cursor, Event, Happening, IssueRef, Kugetsu, Request, TaskId};
 use kugetsu_testkit::fake::{FakeAgent, FakeWorktrees};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 
 /// How many agents may be at work.
@@ -33,15 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Starts the two, and counts in what they have told.
 async fn both() -> Result<(), Box<dyn Error>> {
     let place = tempfile::tempdir()?;
-    let program = std::env::current_exe()?;
-    let embedder =
-        |first: u64| Command::new(&program).arg(place.path()).arg(first.to_string()).spawn();
-    let embedders = [embedder(1)?, embedder(1 + EACH)?];
-    for mut embedder in embedders {
-        if !embedder.wait()?.success() {
-            return Err("an embedder failed".into());
-        }
-    }
+    tokio::try_join!(embedder(place.path(), 1), embedder(place.path(), 1 + EACH))?;
     let kugetsu = kugetsu(place.path(), FakeAgent::new(), 0).await?;
     let (mut house, mut largest) = (House::default(), 0);
     for (_, event) in kugetsu.follow_from(Cursor(0)).ready().await? {
@@ -50,6 +42,13 @@ async fn both() -> Result<(), Box<dyn Error>> {
     }
     println!("agents at work at once: at most {largest} of {}", house.came);
     Ok(())
+}
+
+/// Starts this program as one of the two. If the other one fails, it is not waited for.
+async fn embedder(directory: &Path, first: u64) -> Result<(), Box<dyn Error>> {
+    let mut program = Command::new(std::env::current_exe()?);
+    program.arg(directory).arg(first.to_string()).kill_on_drop(true);
+    if program.status().await?.success() { Ok(()) } else { Err("an embedder failed".into()) }
 }
 
 /// One of the two: asks for agents for its issues, and waits for their slots.
@@ -72,12 +71,11 @@ async fn one(directory: &Path, first: u64) -> Result<(), Box<dyn Error>> {
             for (_, event) in events.next().await? {
                 house.hear(&event);
                 let is_full = house.at_work.len() >= LIMIT as usize;
-                let is_last = house.came == 2 * EACH as usize;
+                let is_last = house.came == 2 * EACH;
                 if is_full || is_last {
-                    house
-                        .at_work
-                        .values()
-                        .for_each(|issue| agent.open(&issue.number().to_string()));
+                    for issue in house.at_work.values() {
+                        agent.open(&issue.number().to_string());
+                    }
                 }
             }
         }
@@ -111,7 +109,7 @@ async fn kugetsu(
 #[derive(Debug, Default)]
 struct House {
     at_work: BTreeMap<TaskId, IssueRef>,
-    came: usize,
+    came: u64,
 }
 
 impl House {

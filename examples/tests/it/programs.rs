@@ -47,7 +47,7 @@ impl Home {
         let named: Vec<_> = named.filter_map(Path::file_stem).collect();
         for entry in entries(self.0.path()) {
             let is_named = Path::new(&entry).file_stem().is_some_and(|stem| named.contains(&stem));
-            assert!(is_named || before.contains(&entry), "{entry:?} was left behind");
+            assert!(is_named || before.contains(&entry), "{} was left behind", entry.display());
         }
         out
     }

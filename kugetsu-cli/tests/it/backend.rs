@@ -121,7 +121,7 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
         "instead of `UnsavedWork` there was Ok(())",
     ),
     (
-        r#"if site.is_in_the_way(record) or (record is None and site.is_there()):"#,
+        "if site.is_in_the_way(record) or (record is None and site.is_there()):",
         "if False:",
         "what_is_in_the_way_is_left_alone",
         "instead of `InTheWay` there was Ok(Worktree",

@@ -52,7 +52,8 @@ impl Turn {
     pub(super) async fn run(mut self, stdout: ChildStdout, stderr: ChildStderr, mut brake: Brake) {
         let last_words = tokio::spawn(tail::of(stderr));
         let mut lines = Lines::of(stdout);
-        let left = self.follow(&mut lines, &mut brake).await;
+        let mut waiting = VecDeque::new();
+        let left = self.follow(&mut lines, &mut brake, &mut waiting).await;
         // Whoever writes on is not held up by nobody reading it.
         let rest = tokio::spawn(async move { while let Ok(Some(_)) = lines.piece().await {} });
         let status = self.end_tree(&left, &mut brake).await;
@@ -77,7 +78,9 @@ impl Turn {
             Left::Stopped(_) => Ok(Finish::Stopped),
             Left::Over => self.account.end(&ended),
         };
-        for event in first.into_iter().map(Ok).chain([last.map(AgentEvent::Finished)]) {
+        // What it had said when it was stopped was said, its session above all.
+        let said = waiting.into_iter().chain(first).map(Ok);
+        for event in said.chain([last.map(AgentEvent::Finished)]) {
             if self.tell.send(event).await.is_err() {
                 break;
             }
@@ -85,8 +88,12 @@ impl Turn {
     }
 
     /// Tells what the program says until it ends, or is to be ended.
-    async fn follow(&mut self, lines: &mut Lines<ChildStdout>, brake: &mut Brake) -> Left {
-        let mut waiting = VecDeque::new();
+    async fn follow(
+        &mut self,
+        lines: &mut Lines<ChildStdout>,
+        brake: &mut Brake,
+        waiting: &mut VecDeque<AgentEvent>,
+    ) -> Left {
         // One that writes events may have a session of its own to tell.
         if self.output == Output::Text {
             waiting.extend(self.begin());

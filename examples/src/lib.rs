@@ -2,6 +2,7 @@
 //! `kugetsu-testkit`, in `tests/it`.
 
 pub mod agent;
+pub mod moonlight;
 pub mod notifier;
 pub mod store;
 pub mod worktrees;
@@ -14,7 +15,4 @@ mod documents {
 
     #[doc = include_str!("../../docs/embedding.md")]
     struct Embedding;
-
-    #[doc = include_str!("../../docs/writing-a-backend.md")]
-    struct WritingABackend;
 }

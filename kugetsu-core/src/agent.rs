@@ -19,6 +19,9 @@ use crate::slot::Slot;
 ///
 /// * A run works in [`RunRequest::directory`] and nowhere else by its own choice.
 /// * The message reaches the agent byte for byte, through no shell and no argument list.
+/// * [`AgentEvent::SessionStarted`] comes before anything is said, and a turn in which nothing is
+///   said or done has failed.
+/// * The request's slots are held until nothing of the run is alive, and no longer.
 /// * Nothing waits for an answer that nobody gives: what the agent asks is reported as
 ///   [`AgentEvent::Asked`] and refused if it is not answered.
 /// * The events end with exactly one [`AgentEvent::Finished`] or one error, and then with `None`.
@@ -38,6 +41,10 @@ pub trait AgentRunner: fmt::Debug + Send + Sync + 'static {
     async fn probe(&self) -> Result<AgentInfo, AgentError>;
 
     /// Starts a run and returns once the agent has the message or can no longer fail to get it.
+    ///
+    /// It begins with [`RunRequest::check`]. A session that is not there is
+    /// [`AgentError::UnknownSession`]; one that works elsewhere is [`AgentError::WrongDirectory`] with
+    /// the directory that it has; a directory that is missing is the same with none.
     async fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError>;
 
     /// Making, finding and deleting agent sessions without a run, if the agent can do that.
@@ -142,7 +149,7 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AgentCapabilities {
-    /// [`Conversation::Resume`] works.
+    /// [`Conversation::Resume`] works, also after a run that was stopped, by force too.
     pub resume: bool,
     /// [`Conversation::Fork`] works.
     pub fork: bool,

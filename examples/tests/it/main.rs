@@ -3,6 +3,7 @@
 
 mod agent;
 mod embed;
+mod moonlight;
 mod notifier;
 mod programs;
 mod store;

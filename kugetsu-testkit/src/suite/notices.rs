@@ -19,7 +19,7 @@ pub trait NotifierFixture: Send + Sync + 'static {
     /// would have it; a notifier that keeps notices in one process only is the same one.
     async fn open(&self) -> Arc<dyn Notifier>;
 
-    /// The notices that are in that place now, in their order.
+    /// The notices that are in that place now, in the order in which they were brought.
     async fn kept(&self) -> Vec<Notice>;
 }
 

@@ -119,6 +119,14 @@ const HELD: &[Held] = &[
                 ],
             ),
             (
+                "AgentEvent::SessionStarted comes before anything",
+                &[
+                    "a_turn_begins_with_its_session_and_ends_with_one_finish",
+                    "an_empty_turn_is_a_failure",
+                ],
+            ),
+            ("The request's slots are held", &["a_slot_is_held_as_long_as_its_run"]),
+            (
                 "Nothing waits for an answer that nobody gives",
                 &["what_nobody_may_grant_is_refused_and_told"],
             ),

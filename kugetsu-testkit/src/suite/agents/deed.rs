@@ -6,7 +6,8 @@ use std::time::Duration;
 pub enum Deed {
     /// It says this: a few words without line breaks.
     Say(String),
-    /// It writes a line of text to a file in its directory, and then says something.
+    /// It writes a line of text to a file in its directory, tells of the tool with which it did
+    /// (`ToolStarted`, then `ToolEnded` with `ok`), and then says something.
     Write {
         /// The file's name, relative to the directory.
         file: String,

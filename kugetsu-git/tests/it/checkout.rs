@@ -165,7 +165,7 @@ async fn without_the_remote_there_is_no_clone_however_much_the_checkout_has() {
         "origin",
     );
     let error = worktrees.prepare(&WorktreeSpec::new(issue(7))).await.unwrap_err();
-    assert!(matches!(error, WorktreeError::Backend { .. }), "{error}");
+    assert!(matches!(error, WorktreeError::Unreachable { .. }), "{error}");
     assert!(!own.ground.clone().exists());
     assert_eq!(own.ground.left_over(), Vec::<String>::new());
 }

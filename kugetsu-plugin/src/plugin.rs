@@ -154,6 +154,11 @@ impl Plugin {
         connection.close().await;
     }
 
+    /// Where kugetsu keeps what is the plugin's.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        &self.0.config.directory
+    }
+
     /// What is said of it in errors.
     pub(crate) fn who(&self) -> String {
         format!("the plugin {}", self.name())

@@ -149,11 +149,19 @@ impl WorktreeProvider for PluginWorktrees {
             repository: repository.to_string(),
             why,
         })?;
+        let origin = source.clone();
         let params =
             PrepareParams { issue: IssueDto::of(&spec.issue), source, base: spec.base.clone() };
         let about = About::Prepare(spec);
         let answer = self.ask::<Prepare>(&params, &about).await?;
-        self.worktree::<Prepare>(&answer.worktree, &about)
+        let worktree = self.worktree::<Prepare>(&answer.worktree, &about)?;
+        match nobodys(&worktree.path, &origin, self.plugin.directory()) {
+            None => Ok(worktree),
+            Some(why) => {
+                let why = format!("{} {why}", worktree.path.display());
+                Err(self.fault(self.plugin.garbled(Prepare::NAME, why), about.operation()))
+            }
+        }
     }
 
     async fn inspect(&self, issue: &IssueRef) -> Result<Option<WorktreeStatus>, WorktreeError> {
@@ -242,9 +250,55 @@ fn path(text: &str) -> Result<PathBuf, String> {
     Err(format!("the path {text:?} is not absolute"))
 }
 
+/// Why no agent may be sent there to work, if it may not: an agent may do in its worktree what it likes.
+fn nobodys(path: &Path, origin: &str, ours: &Path) -> Option<&'static str> {
+    if ours.starts_with(path) {
+        return Some("is not a worktree: kugetsu's own files are in it");
+    }
+    let real = path.canonicalize().ok()?;
+    if real != path {
+        return Some("has a symbolic link in it, or is not written plainly");
+    }
+    if Path::new(origin).canonicalize().is_ok_and(|origin| origin == real) {
+        return Some("is where the repository comes from, and somebody's own");
+    }
+    let is_one = path.join(".git").symlink_metadata().is_ok();
+    (!is_one).then_some("is not a worktree: there is no `.git` in it")
+}
+
 fn line(text: &str, what: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {
         return Err(format!("the {what} is empty, longer than {LONGEST} bytes or no plain text"));
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_agent_is_sent_to_what_is_somebodys_own() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        let (ours, origin) = (root.join("home/.kugetsu/state"), root.join("checkout"));
+        let (good, plain) = (root.join("good"), root.join("plain"));
+        for directory in [&ours, &origin.join(".git"), &plain] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        fs::create_dir(&good).unwrap();
+        fs::write(good.join(".git"), "gitdir: /elsewhere").unwrap();
+        symlink(&good, root.join("link")).unwrap();
+        let origin_text = origin.to_str().unwrap().to_owned();
+        let refused = |path: &Path| nobodys(path, &origin_text, &ours).is_some();
+        assert!(!refused(&good));
+        let home = root.join("home");
+        let winding = root.join("plain/../good");
+        for path in [Path::new("/"), &home, &ours, &origin, &plain, &root.join("link"), &winding] {
+            assert!(refused(path), "{}", path.display());
+        }
+    }
 }

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use kugetsu_core::ids::AgentSessionId;
 use kugetsu_guard::files;
 
-/// The sessions of a command agent: a file each, named like it, with its directory's path.
+/// The sessions of a command agent: a file each, named like it, with the paths of the directories in
+/// which programs have called a session so, and a zero byte behind each. Whoever takes a name that
+/// another issue's session has takes nothing away from it.
 #[derive(Debug, Clone)]
 pub(super) struct Known(PathBuf);
 
@@ -25,32 +27,57 @@ impl Known {
         Ok(Self(directory))
     }
 
-    /// Where the session works; `None` if there is no such session.
-    pub(super) fn directory(&self, session: &AgentSessionId) -> io::Result<Option<PathBuf>> {
-        let Some(file) = self.file(session) else { return Ok(None) };
-        match fs::read(file) {
-            Ok(path) => Ok(Some(PathBuf::from(OsString::from_vec(path)))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Where there is a session of this name; empty if there is none.
+    pub(super) fn directories(&self, session: &AgentSessionId) -> io::Result<Vec<PathBuf>> {
+        let Some(file) = self.file(session) else { return Ok(Vec::new()) };
+        let paths = match fs::read(file) {
+            Ok(paths) => paths,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let paths = paths.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(|path| PathBuf::from(OsString::from_vec(path.to_vec()))).collect())
     }
 
-    /// Records where the session works. It is there whole or not at all.
+    /// Records where the session works. It is there whole or not at all. Blocks the thread while
+    /// somebody else records one.
     pub(super) fn put(&self, session: &AgentSessionId, directory: &Path) -> io::Result<()> {
         let Some(file) = self.file(session) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "its name is too long"));
         };
+        let _one_at_a_time = self.lock()?;
+        let mut all = self.directories(session)?;
+        if all.iter().any(|known| known == directory) {
+            return Ok(());
+        }
+        all.push(directory.to_owned());
+        self.write(&file, &all)
+    }
+
+    /// Forgets the session of this directory. Forgetting what is not there is done already.
+    pub(super) fn forget(&self, session: &AgentSessionId, directory: &Path) {
+        let Some(file) = self.file(session) else { return };
+        let Ok(_one_at_a_time) = self.lock() else { return };
+        let Ok(mut all) = self.directories(session) else { return };
+        all.retain(|known| known != directory);
+        // What is not forgotten is found out once more.
+        let _ = if all.is_empty() { fs::remove_file(file) } else { self.write(&file, &all) };
+    }
+
+    fn write(&self, file: &Path, directories: &[PathBuf]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for directory in directories {
+            bytes.extend_from_slice(directory.as_os_str().as_bytes());
+            bytes.push(0);
+        }
         // No session's file begins with a point.
         let unseen = self.0.join(format!(".{}", new_id()?));
-        files::private_file(&unseen)?.write_all(directory.as_os_str().as_bytes())?;
+        files::private_file(&unseen)?.write_all(&bytes)?;
         fs::rename(unseen, file)
     }
 
-    /// Forgets the session. Forgetting what is not there is done already.
-    pub(super) fn forget(&self, session: &AgentSessionId) {
-        if let Some(file) = self.file(session) {
-            let _ = fs::remove_file(file);
-        }
+    fn lock(&self) -> io::Result<File> {
+        files::lock(&self.0.join(".lock"))
     }
 
     fn file(&self, session: &AgentSessionId) -> Option<PathBuf> {
@@ -92,17 +119,34 @@ mod tests {
         let odd = OsString::from_vec(b"/odd/\xff".to_vec());
         for name in ["ses_1", "../../etc/passwd", "..", ".", "a/b", "a=2fb", "A%zz", "x.y"] {
             let session = AgentSessionId::new(name).unwrap();
-            assert_eq!(known.directory(&session).unwrap(), None, "{name}");
+            assert!(known.directories(&session).unwrap().is_empty(), "{name}");
             known.put(&session, Path::new(&odd)).unwrap();
-            known.put(&session, Path::new(&odd).join(name).as_path()).unwrap();
-            let found = known.directory(&session).unwrap().unwrap();
-            assert_eq!(found, Path::new(&odd).join(name), "{name}");
+            let found = known.directories(&session).unwrap();
+            assert_eq!(found, [Path::new(&odd)], "{name}");
         }
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
-        assert_eq!(fs::read_dir(place.path().join("sessions")).unwrap().count(), 8);
+        // And the lock.
+        assert_eq!(fs::read_dir(place.path().join("sessions")).unwrap().count(), 9);
         let long = AgentSessionId::new("/".repeat(200)).unwrap();
         assert!(known.put(&long, Path::new("/")).is_err());
-        assert_eq!(known.directory(&long).unwrap(), None);
+        assert!(known.directories(&long).unwrap().is_empty());
+    }
+
+    #[test]
+    fn whoever_takes_the_name_of_another_session_takes_nothing_away_from_it() {
+        let place = tempfile::tempdir().unwrap();
+        let known = Known::open(place.path().join("sessions")).unwrap();
+        let session = AgentSessionId::new("always-the-same").unwrap();
+        let (one, other) = (Path::new("/issues/1"), Path::new("/issues/2"));
+        for directory in [one, other, one] {
+            known.put(&session, directory).unwrap();
+        }
+        assert_eq!(known.directories(&session).unwrap(), [one, other]);
+        known.forget(&session, other);
+        assert_eq!(known.directories(&session).unwrap(), [one]);
+        known.forget(&session, one);
+        known.forget(&session, one);
+        assert!(known.directories(&session).unwrap().is_empty());
     }
 
     #[test]

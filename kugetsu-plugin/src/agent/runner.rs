@@ -115,18 +115,21 @@ impl CommandAgent {
         directory: &Path,
     ) -> Result<AgentSessionId, AgentError> {
         let found = |id: &AgentSessionId| {
-            let found = known.directory(id);
+            let found = known.directories(id);
             let found = found.map_err(|error| io_fault(self.id(), "look up a session", error))?;
-            found.ok_or_else(|| AgentError::UnknownSession { session: id.clone() })
+            if found.is_empty() {
+                return Err(AgentError::UnknownSession { session: id.clone() });
+            }
+            Ok(found)
         };
         match conversation {
             Conversation::Resume(id) => {
-                let found = found(id)?;
-                if found == directory {
+                let mut found = found(id)?;
+                if found.iter().any(|found| found == directory) {
                     return Ok(id.clone());
                 }
                 let wanted = wanted.to_owned();
-                return Err(AgentError::WrongDirectory { wanted, found: Some(found) });
+                return Err(AgentError::WrongDirectory { wanted, found: found.pop() });
             }
             Conversation::Fork(origin) => {
                 found(origin)?;

@@ -71,7 +71,7 @@ impl Turn {
         };
         let ended = Ended { code: status.ok().and_then(|status| status.code()), last_words };
         if let (Some(lost), Some(known)) = (self.account.has_no_session(ended.code), &self.known) {
-            known.forget(lost);
+            known.forget(lost, &self.directory);
         }
         let first = self.begin();
         let last = match left {

@@ -26,7 +26,7 @@ pub use start::{StartError, Wait};
 use crate::context::Contexts;
 use crate::hold::{HoldKind, Holds};
 use crate::line::rules::Prompts;
-use crate::line::{Agents, Base, Halt, LeaseEnd, Limits, Line, Turn, masked};
+use crate::line::{Agents, Base, Halt, LeaseEnd, Limits, Line, Ration, Turn, masked};
 use crate::logs::Logs;
 use crate::mask::Mask;
 use crate::watch::WatchedStore;
@@ -166,6 +166,7 @@ impl Engine {
             log: None,
             contexts: None,
             context: None,
+            ration: Ration::default(),
         };
         let (slots, memos) = (backends.slots, backends.memos);
         let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));

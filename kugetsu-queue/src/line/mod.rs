@@ -11,6 +11,7 @@ mod agents;
 mod fault;
 mod follow;
 mod lease;
+mod ration;
 mod session;
 mod veiled;
 
@@ -30,6 +31,7 @@ pub(crate) use agents::Agents;
 use fault::Fault as _;
 pub(crate) use follow::Turn;
 pub(crate) use lease::LeaseEnd;
+pub(crate) use ration::Ration;
 pub use session::Base;
 pub(crate) use veiled::failure as masked;
 
@@ -197,6 +199,7 @@ pub(crate) struct Line {
     pub(crate) contexts: Option<Contexts>,
     /// What is remembered of the issue that this line is walked for.
     pub(crate) context: Option<Arc<AttemptContext>>,
+    pub(crate) ration: Ration,
 }
 
 impl Line {
@@ -209,7 +212,7 @@ impl Line {
         let (context, wrong) =
             begun.map_or((None, None), |(context, wrong)| (Some(context), wrong));
         let (log, context) = (log.map(Arc::new), context.map(Arc::new));
-        let line = Self { log, context, ..self.clone() };
+        let line = Self { log, context, ration: Ration::default(), ..self.clone() };
         line.warn(wrong);
         line
     }
@@ -351,7 +354,13 @@ impl Line {
         if let Some(context) = &self.context {
             self.warn(context.tell(self.clock.now(), &what));
         }
-        let _ = self.queue.tell(task, what).await;
+        let (what, begins) = self.ration.cut(what);
+        if begins {
+            self.warn(Some("the agent says too much; no more of it is recorded as events".into()));
+        }
+        if !what.is_empty() {
+            let _ = self.queue.tell(task, what).await;
+        }
     }
 }
 

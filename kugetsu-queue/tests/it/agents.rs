@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use kugetsu_core::{
-    AgentId, Conversation, Happening, Request, Retry, SessionStore as _, Status, Task,
-    WorktreeProvider as _,
+    AgentCapabilities, AgentControl, AgentError, AgentEvent, AgentId, AgentInfo, AgentRun,
+    AgentRunner, AgentSessionId, Conversation, Finish, Happening, Request, Retry, RunRequest,
+    SessionStore as _, Status, Stop, Task, WorktreeProvider as _,
 };
 use kugetsu_queue::{Contexts, Engine, Wait};
 use kugetsu_testkit::fake::FakeAgent;
@@ -109,4 +111,63 @@ async fn a_base_of_another_agent_is_made_anew_by_init() {
     let session = site.session(1).await;
     assert_eq!((session.agent, session.forked_from), (id, base.base.agent_session));
     assert!(site.store.load(base.base.id).await.unwrap().is_some());
+}
+
+/// An agent that says a mebibyte so many times.
+#[derive(Debug)]
+struct Babbler(AgentId, usize);
+
+#[async_trait]
+impl AgentRunner for Babbler {
+    fn id(&self) -> &AgentId {
+        &self.0
+    }
+
+    fn capabilities(&self) -> AgentCapabilities {
+        AgentCapabilities::default()
+    }
+
+    async fn probe(&self) -> Result<AgentInfo, AgentError> {
+        Ok(AgentInfo::new("babbler", "1"))
+    }
+
+    async fn start(&self, _: RunRequest) -> Result<AgentRun, AgentError> {
+        let session = AgentSessionId::new("babble").unwrap();
+        let said = AgentEvent::Message { text: "x".repeat(1 << 20) };
+        let mut events = vec![AgentEvent::SessionStarted { session }];
+        events.extend(std::iter::repeat_n(said, self.1));
+        events.push(AgentEvent::Message { text: "Done.".into() });
+        events.push(AgentEvent::Finished(Finish::Done));
+        let events = tokio_stream::iter(events.into_iter().map(Ok));
+        Ok(AgentRun::new(Box::pin(events), Arc::new(Over)))
+    }
+}
+
+#[derive(Debug)]
+struct Over;
+
+#[async_trait]
+impl AgentControl for Over {
+    async fn stop(&self, _: Stop) -> Result<(), AgentError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_talks_without_end_fills_no_store_and_is_settled_all_the_same() {
+    let site = Site::new().await;
+    let id = AgentId::new("babbler").unwrap();
+    let engine = site.with_other_agent(Arc::new(Babbler(id.clone(), 40)));
+    let task = started(&engine, 1, "say", Some(&id)).await;
+    assert_eq!(task.status(), Status::Completed, "{}", task.status());
+    let events = site.told(&task).await;
+    let said: usize = events
+        .iter()
+        .map(|what| match what {
+            Happening::Agent(AgentEvent::Message { text }) => text.len(),
+            _ => 0,
+        })
+        .sum();
+    assert!(said <= 32 << 20 && said >= 16 << 20, "{said}");
+    assert!(events.iter().any(|what| matches!(what, Happening::Settled { .. })));
 }

@@ -168,6 +168,6 @@ async fn an_agent_that_talks_without_end_fills_no_store_and_is_settled_all_the_s
             _ => 0,
         })
         .sum();
-    assert!(said <= 32 << 20 && said >= 16 << 20, "{said}");
+    assert!((16 << 20..=32 << 20).contains(&said), "{said}");
     assert!(events.iter().any(|what| matches!(what, Happening::Settled { .. })));
 }

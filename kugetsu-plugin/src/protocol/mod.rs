@@ -89,7 +89,9 @@ pub(crate) fn schema() -> Value {
         );
     }
     let error: Value = generator.subschema_for::<ErrorObject>().into();
-    let names: Vec<String> = methods.keys().cloned().collect();
+    let mut names: Vec<String> = methods.keys().cloned().collect();
+    // The order of a map depends on who else is built along.
+    names.sort();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": format!("urn:{PROTOCOL}:{VERSION}"),

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use kugetsu_core::ids::AgentSessionId;
 use kugetsu_guard::files;
 
-/// The sessions of a command agent: a file each, named like it, with the paths of the directories in
-/// which programs have called a session so, and a zero byte behind each. Whoever takes a name that
-/// another issue's session has takes nothing away from it.
+/// The sessions of a command agent: a directory each, named like it, with a file for each path at which
+/// a program has called a session so. Whoever takes a name that another issue's session has takes
+/// nothing away from it, and nobody waits for anybody.
 #[derive(Debug, Clone)]
 pub(super) struct Known(PathBuf);
 
@@ -27,60 +27,52 @@ impl Known {
         Ok(Self(directory))
     }
 
-    /// Where there is a session of this name; empty if there is none.
+    /// Where there is a session of this name; nowhere if there is none.
     pub(super) fn directories(&self, session: &AgentSessionId) -> io::Result<Vec<PathBuf>> {
-        let Some(file) = self.file(session) else { return Ok(Vec::new()) };
-        let paths = match fs::read(file) {
-            Ok(paths) => paths,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let paths = paths.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-        Ok(paths.map(|path| PathBuf::from(OsString::from_vec(path.to_vec()))).collect())
+        Ok(self.entries(session)?.into_iter().map(|(_, directory)| directory).collect())
     }
 
-    /// Records where the session works. It is there whole or not at all. Blocks the thread while
-    /// somebody else records one.
+    /// Records where the session works. It is there whole or not at all.
     pub(super) fn put(&self, session: &AgentSessionId, directory: &Path) -> io::Result<()> {
-        let Some(file) = self.file(session) else {
+        let Some(place) = self.place(session) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "its name is too long"));
         };
-        let _one_at_a_time = self.lock()?;
-        let mut all = self.directories(session)?;
-        if all.iter().any(|known| known == directory) {
+        if self.directories(session)?.iter().any(|known| known == directory) {
             return Ok(());
         }
-        all.push(directory.to_owned());
-        self.write(&file, &all)
+        DirBuilder::new().recursive(true).mode(0o700).create(&place)?;
+        let id = new_id()?;
+        // No session's name begins with a point.
+        let unseen = self.0.join(format!(".{id}"));
+        files::private_file(&unseen)?.write_all(directory.as_os_str().as_bytes())?;
+        fs::rename(unseen, place.join(id))
     }
 
     /// Forgets the session of this directory. Forgetting what is not there is done already.
     pub(super) fn forget(&self, session: &AgentSessionId, directory: &Path) {
-        let Some(file) = self.file(session) else { return };
-        let Ok(_one_at_a_time) = self.lock() else { return };
-        let Ok(mut all) = self.directories(session) else { return };
-        all.retain(|known| known != directory);
-        // What is not forgotten is found out once more.
-        let _ = if all.is_empty() { fs::remove_file(file) } else { self.write(&file, &all) };
-    }
-
-    fn write(&self, file: &Path, directories: &[PathBuf]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        for directory in directories {
-            bytes.extend_from_slice(directory.as_os_str().as_bytes());
-            bytes.push(0);
+        let entries = self.entries(session).unwrap_or_default();
+        for (file, _) in entries.iter().filter(|(_, known)| known == directory) {
+            // What is not forgotten is found out once more.
+            let _ = fs::remove_file(file);
         }
-        // No session's file begins with a point.
-        let unseen = self.0.join(format!(".{}", new_id()?));
-        files::private_file(&unseen)?.write_all(&bytes)?;
-        fs::rename(unseen, file)
     }
 
-    fn lock(&self) -> io::Result<File> {
-        files::lock(&self.0.join(".lock"))
+    fn entries(&self, session: &AgentSessionId) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        let Some(place) = self.place(session) else { return Ok(Vec::new()) };
+        let files = match fs::read_dir(place) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let entry = |file: io::Result<fs::DirEntry>| {
+            let file = file?.path();
+            let directory = PathBuf::from(OsString::from_vec(fs::read(&file)?));
+            Ok((file, directory))
+        };
+        files.map(entry).collect()
     }
 
-    fn file(&self, session: &AgentSessionId) -> Option<PathBuf> {
+    fn place(&self, session: &AgentSessionId) -> Option<PathBuf> {
         let mut name = String::new();
         for byte in session.as_str().bytes() {
             let is_plain = byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -125,8 +117,7 @@ mod tests {
             assert_eq!(found, [Path::new(&odd)], "{name}");
         }
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
-        // And the lock.
-        assert_eq!(fs::read_dir(place.path().join("sessions")).unwrap().count(), 9);
+        assert_eq!(fs::read_dir(place.path().join("sessions")).unwrap().count(), 8);
         let long = AgentSessionId::new("/".repeat(200)).unwrap();
         assert!(known.put(&long, Path::new("/")).is_err());
         assert!(known.directories(&long).unwrap().is_empty());
@@ -141,7 +132,9 @@ mod tests {
         for directory in [one, other, one] {
             known.put(&session, directory).unwrap();
         }
-        assert_eq!(known.directories(&session).unwrap(), [one, other]);
+        let mut all = known.directories(&session).unwrap();
+        all.sort();
+        assert_eq!(all, [one, other]);
         known.forget(&session, other);
         assert_eq!(known.directories(&session).unwrap(), [one]);
         known.forget(&session, one);

@@ -39,7 +39,9 @@ async fn until(is_so: impl Fn() -> bool) {
 async fn what_a_run_leaves_running_is_gone_before_its_end_is_told() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree();
-    let script = "MODEL: bash (setsid sleep 1000 >/dev/null 2>&1 &)\nMODEL: say left";
+    // The command ends when what it leaves behind has become what is looked for.
+    let script = "MODEL: bash setsid sleep 1000 >/dev/null 2>&1 & \
+        until grep -aq ^sleep /proc/$!/cmdline; do :; done\nMODEL: say left";
     let mut run = fixture.runner().start(RunRequest::new(&worktree, script)).await.unwrap();
     let mut was_asleep = false;
     while let Some(event) = run.events.next().await {

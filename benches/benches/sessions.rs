@@ -1,0 +1,2 @@
+//! sessions
+fn main() {}

@@ -1,0 +1,2 @@
+//! worktrees
+fn main() {}

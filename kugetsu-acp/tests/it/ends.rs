@@ -39,14 +39,18 @@ async fn until(is_so: impl Fn() -> bool) {
 async fn what_a_run_leaves_running_is_gone_before_its_end_is_told() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree();
-    // The command ends when what it leaves behind has become what is looked for.
+    // The agent goes on when what it leaves behind has become what is looked for, and was seen.
     let script = "MODEL: bash setsid sleep 1000 >/dev/null 2>&1 & \
-        until grep -aq ^sleep /proc/$!/cmdline; do :; done\nMODEL: say left";
+        until grep -aq ^sleep /proc/$!/cmdline; do :; done\n\
+        MODEL: bash until [ -e seen ]; do :; done\nMODEL: say left";
     let mut run = fixture.runner().start(RunRequest::new(&worktree, script)).await.unwrap();
     let mut was_asleep = false;
     while let Some(event) = run.events.next().await {
         match event.unwrap() {
-            AgentEvent::ToolEnded { .. } => was_asleep = is_anyone_asleep_in(&worktree),
+            AgentEvent::ToolEnded { .. } => {
+                was_asleep |= is_anyone_asleep_in(&worktree);
+                fs::write(worktree.join("seen"), "").unwrap();
+            }
             AgentEvent::Finished(finish) => assert_eq!(finish, Finish::Done),
             _ => {}
         }

@@ -79,6 +79,10 @@ impl Account {
         output: Output,
     ) -> Option<Vec<AgentEvent>> {
         // A pipe that cannot be read is at its end.
+        if self.finish.is_some() {
+            // Nothing comes after the end, however it looks.
+            return lines.piece().await.ok().flatten().map(|_| Vec::new());
+        }
         if output == Output::Text {
             return lines.piece().await.ok().flatten().map(|piece| self.text(piece));
         }

@@ -112,7 +112,7 @@ impl Turn {
                 heard = self.account.hear(lines, self.output), if waiting.is_empty() => {
                     match heard {
                         Some(events) => waiting.extend(self.recorded(events)),
-                        None => return Left::Over,
+                        None => return self.work_in_silence(brake).await,
                     }
                     if let Some(linger) = self.account.lingers(self.linger) {
                         patience.get_or_insert_with(|| Instant::now() + linger);
@@ -122,6 +122,20 @@ impl Turn {
                     return Left::Over;
                 }
             }
+        }
+    }
+
+    /// Waits for the end of one that has closed its output without a last word: it may work on.
+    async fn work_in_silence(&mut self, brake: &mut Brake) -> Left {
+        if self.account.lingers(self.linger).is_some() {
+            return Left::Over;
+        }
+        tokio::select! {
+            biased;
+            how = brake.pressed(Stopping::Politely) => Left::Stopped(how),
+            () = self.tell.closed() => Left::Stopped(Stopping::Now),
+            // How it ended is asked for once more.
+            _ = self.tree.wait() => Left::Over,
         }
     }
 

@@ -245,6 +245,36 @@ async fn who_writes_without_end_waits_for_its_reader_and_is_stopped() {
 }
 
 #[tokio::test]
+async fn who_closes_its_output_works_on_and_ends_by_its_own_status() {
+    let fixture = Fixture::new();
+    let script = "echo hello; exec >&-; until [ -e go ]; do :; done; echo worked > done; exit 78";
+    let mut run = CommandAgent::new(fixture.config(script)).start(fixture.request()).await.unwrap();
+    said(&mut run, "hello").await;
+    File::create(fixture.work.join("go")).unwrap();
+    let told = read(run).await;
+    assert_eq!(told.failure(), ("command:sh ended with status 78", Retry::Never));
+    assert!(fixture.work.join("done").exists());
+
+    let script = "echo hello; exec >&-; exec sleep 1000";
+    let mut run = CommandAgent::new(fixture.config(script)).start(fixture.request()).await.unwrap();
+    said(&mut run, "hello").await;
+    run.control.stop(Stop::Politely).await.unwrap();
+    assert!(matches!(read(run).await.end, Ok(Finish::Stopped)));
+    fixture.assert_quiet();
+}
+
+#[tokio::test]
+async fn what_follows_the_last_word_is_not_heard_however_long_it_is() {
+    let fixture = Fixture::new();
+    let script = r#"
+        echo '{"type":"message","data":{"text":"hi"}}'
+        echo '{"type":"finished","data":{"how":"done"}}'
+        head -c 3000000 /dev/zero | tr '\0' x"#;
+    fixture.told(fixture.config(script).with_output(Output::Json)).await.assert_done();
+    fixture.assert_quiet();
+}
+
+#[tokio::test]
 async fn who_is_stopped_politely_may_say_goodbye_and_by_force_may_not() {
     let fixture = Fixture::new();
     let script =

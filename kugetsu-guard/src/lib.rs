@@ -69,6 +69,7 @@ pub mod shell;
 
 mod asked;
 mod environment;
+mod find;
 mod header;
 mod input;
 mod marker;
@@ -83,6 +84,7 @@ mod trees;
 
 pub use asked::{main, main_if_asked};
 pub use environment::Environment;
+pub use find::{NotFound, find_program};
 pub use input::Input;
 pub use plan::Plan;
 pub use program::{GuardError, GuardProgram};

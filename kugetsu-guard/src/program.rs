@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::asked;
+use crate::find::find_program;
 
 /// Which program is started to be the guard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,9 +82,7 @@ fn beside() -> Option<PathBuf> {
 }
 
 fn on_path() -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .filter(|directory| directory.is_absolute())
-        .find_map(|directory: PathBuf| is_there(Path::new(&directory).join(NAME)))
+    find_program(Path::new(NAME), env::var_os("PATH").as_deref()).ok()
 }
 
 fn is_there(path: PathBuf) -> Option<PathBuf> {

@@ -2,12 +2,12 @@
 
 use std::env;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use kugetsu_core::agent::{AgentError, AgentInfo};
+use kugetsu_guard::find_program;
 use tokio::io::AsyncReadExt as _;
 
 use crate::quirks;
@@ -27,19 +27,7 @@ pub(crate) fn find(program: &Path) -> Result<PathBuf, AgentError> {
         program: program.display().to_string(),
         why: format!("{why}; {INSTALL}"),
     };
-    if program.components().count() > 1 {
-        let path = std::path::absolute(program).map_err(|error| missing(&error.to_string()))?;
-        return match path.metadata() {
-            Ok(file) if file.is_file() && is_executable(&path) => Ok(path),
-            Ok(_) => Err(missing("it is not a program")),
-            Err(_) => Err(missing("there is no such file")),
-        };
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file() && is_executable(path))
-        .ok_or_else(|| missing("it is not on PATH"))
+    find_program(program, env::var_os("PATH").as_deref()).map_err(|why| missing(&why.to_string()))
 }
 
 /// Asks the program for its version.
@@ -90,10 +78,6 @@ pub(crate) fn info(program: &Path, version: &str) -> AgentInfo {
              `opencode upgrade`"
         )),
     }
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0)
 }
 
 fn parsed(version: &str) -> Option<(u64, u64)> {

@@ -1,11 +1,11 @@
 //! How a plugin is started.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kugetsu_guard::{Environment, GuardProgram};
+use kugetsu_guard::{Environment, GuardProgram, NotFound, find_program};
 
 /// How a plugin is started, and how long it is waited for.
 ///
@@ -95,15 +95,15 @@ impl PluginConfig {
 
     /// The path of the program, or why it cannot be found.
     pub fn found(&self) -> Result<PathBuf, String> {
-        let path = Path::new(&self.program);
-        if path.components().count() > 1 {
-            let found = path.is_file().then(|| path.to_owned());
-            return found.ok_or_else(|| format!("there is no file {}", path.display()));
-        }
-        let directories = self.environment.value_of("PATH").unwrap_or_default();
-        let mut all = std::env::split_paths(&directories).map(|directory| directory.join(path));
-        all.find(|path| path.is_file())
-            .ok_or_else(|| format!("there is no program {} on PATH", OsStr::display(&self.program)))
+        let program = Path::new(&self.program);
+        find_program(program, self.environment.value_of("PATH").as_deref()).map_err(|why| {
+            let shown = program.display();
+            match why {
+                NotFound::NoFile => format!("there is no file {shown}"),
+                NotFound::NotOnPath => format!("there is no program {shown} on PATH"),
+                why => format!("{shown}: {why}"),
+            }
+        })
     }
 }
 

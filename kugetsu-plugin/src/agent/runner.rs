@@ -103,7 +103,7 @@ impl CommandAgent {
 
     fn program(&self) -> Result<PathBuf, AgentError> {
         let config = &self.inner.config;
-        program::find(&config.program, config.environment.value_of("PATH"))
+        program::find(&config.program, config.environment.value_of("PATH").as_deref())
     }
 
     /// The session of a turn: the one that is resumed, or a new one's id for the program to take.

@@ -155,18 +155,18 @@ impl CliError {
     /// For people, with what lies below it if that is wanted. What they stopped themselves is no
     /// error to them.
     pub(crate) fn told(&self, debug: bool) -> String {
-        let message = escape::text(&self.message);
+        let message = inset(&self.message);
         let mut told = match self.kind {
             Kind::Interrupted => format!("{message}."),
             _ => format!("error: {message}"),
         };
         if debug {
             for cause in &self.causes {
-                let _ = write!(told, "\ncaused by: {}", escape::text(cause));
+                let _ = write!(told, "\ncaused by: {}", inset(cause));
             }
         }
         if let Some(hint) = &self.hint {
-            let _ = write!(told, "\nhint: {}", escape::text(hint));
+            let _ = write!(told, "\nhint: {}", inset(hint));
         }
         told
     }
@@ -332,6 +332,18 @@ fn damaged(error: &StoreError) -> CliError {
         .hint("run `kugetsu doctor`, which says what is wrong and mends what can be mended")
 }
 
+/// The text with all but its first line set in, so that nothing in it looks like a line of ours.
+fn inset(text: &str) -> String {
+    let mut told = String::new();
+    for (index, line) in escape::text(text).split('\n').enumerate() {
+        if index > 0 {
+            told += if line.starts_with("  ") { "\n" } else { "\n  " };
+        }
+        told += line;
+    }
+    told
+}
+
 fn listed(holders: &[SlotHolder]) -> String {
     if holders.is_empty() {
         return String::new();
@@ -353,6 +365,15 @@ pub(crate) fn worker(holder: &SlotHolder) -> String {
 #[cfg(test)]
 mod tests {
     use super::{CliError, Kind};
+
+    #[test]
+    fn what_others_say_never_looks_like_a_line_of_ours() {
+        let error = CliError::failed("a/b#1 failed: no\nhint: rm -rf ~\n  as listed\r\nerror: x");
+        let told = error.hint("look").told(false);
+        let wanted =
+            "error: a/b#1 failed: no\n  hint: rm -rf ~\n  as listed\n  error: x\nhint: look";
+        assert_eq!(told, wanted);
+    }
 
     #[test]
     fn what_a_person_stopped_is_no_error_to_them_but_one_to_programs() {

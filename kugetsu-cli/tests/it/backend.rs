@@ -1,7 +1,8 @@
 //! `kugetsu backend check`: the samples keep every promise, and broken ones do not.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,19 +25,28 @@ impl Bench {
 
     /// Runs `kugetsu backend check` as a person would.
     fn check(&self, words: &[&str]) -> Checked {
-        let ran = Command::new(env!("CARGO_BIN_EXE_kugetsu"))
+        let ran = self.command(words).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let checked =
+            Checked { out: text(ran.stdout), err: text(ran.stderr), code: ran.status.code() };
+        self.assert_clean();
+        checked
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kugetsu"));
+        command
             .args(["backend", "check"])
             .args(words)
             .current_dir(self.home.path())
             .env_clear()
             .env("HOME", self.home.path())
             .env("TMPDIR", self.home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let checked =
-            Checked { out: text(ran.stdout), err: text(ran.stderr), code: ran.status.code() };
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        command
+    }
+
+    fn assert_clean(&self) {
         let left: Vec<_> = self.home.path().read_dir().unwrap().flatten().collect();
         let left: Vec<_> = left
             .iter()
@@ -44,7 +54,6 @@ impl Bench {
             .filter(|name| name.starts_with("kugetsu-"))
             .collect();
         assert_eq!(left, [""; 0], "what a check has left behind");
-        checked
     }
 
     /// A copy of a sample in which this piece is another one.
@@ -310,6 +319,37 @@ fn a_broken_agent_fails_for_the_right_reason() {
         assert!(told["not_kept"] == 1 && said.contains(&seen), "{other}: {told}");
         assert_eq!((checked.code, checked.err.as_str()), (Some(1), ""), "{other}");
     }
+}
+
+#[test]
+fn a_check_that_is_stopped_leaves_nothing_behind() {
+    let bench = Bench::new();
+    let script = bench.home.path().join("silent");
+    std::fs::write(&script, "echo > begun; exec cat > /dev/null").unwrap();
+    let child = bench
+        .command(&["--", "sh", script.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = |place: &Path| {
+        let checks = place.read_dir().unwrap().flatten().map(|entry| entry.path());
+        checks.map(|path| path.join("plugin/own/begun")).any(|path| path.exists())
+    };
+    let pid = rustix::process::Pid::from_child(&child);
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !begun(bench.home.path()) {
+        assert!(Instant::now() < patience, "the plugin was never started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(
+        (ended.status.code(), err.as_str()),
+        (Some(130), "the check of silent was stopped.\n")
+    );
+    bench.assert_clean();
 }
 
 #[test]

@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use kugetsu_plugin::{Plugin, PluginConfig, PluginError, PluginInfo};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{Backend, BackendKind};
 use crate::errors::{CliError, Kind};
 use crate::screen::escape;
 use crate::setup::Setup;
+use crate::signals::Signals;
 use report::Report;
 
 pub(super) async fn backend(args: Backend, setup: &Setup) -> Result<(), CliError> {
@@ -28,10 +30,23 @@ pub(super) async fn backend(args: Backend, setup: &Setup) -> Result<(), CliError
         keep_quiet();
     }
     let chosen = Chosen { names: args.promise.clone() };
-    let report = match args.kind {
-        Some(BackendKind::Notifier) => notifier::check(&candidate, &chosen, setup).await?,
-        Some(BackendKind::Agent) => agent::check(&candidate, &args, &chosen, setup).await?,
-        kind => plugin(&candidate, kind, &chosen, setup).await?,
+    let check = async {
+        match args.kind {
+            Some(BackendKind::Notifier) => notifier::check(&candidate, &chosen, setup).await,
+            Some(BackendKind::Agent) => agent::check(&candidate, &args, &chosen, setup).await,
+            kind => plugin(&candidate, kind, &chosen, setup).await,
+        }
+    };
+    // What is dropped half-way ends its programs and removes its directories.
+    let stop = CancellationToken::new();
+    let signals = setup.around().is_of_process.then(|| Signals::listen(stop.clone(), || {}, || {}));
+    let _signals = signals.transpose()?;
+    let report = tokio::select! {
+        report = check => report?,
+        () = stop.cancelled() => {
+            let told = format!("the check of {} was stopped", candidate.name());
+            return Err(CliError::new(Kind::Interrupted, told));
+        }
     };
     report.end(setup.screen())
 }
@@ -62,7 +77,7 @@ async fn plugin(
 }
 
 /// How long a plugin may take for one request. No promise needs nearly as much.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// The program that is checked.
 pub(super) struct Candidate {

@@ -12,7 +12,7 @@ pub struct Run {
     /// How opencode was driven: `server` or `run`.
     pub engine: String,
     /// Count by count.
-    pub results: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
 /// So many agents at once.
@@ -24,12 +24,14 @@ pub struct Row {
     pub success_count: u32,
     /// From the first one's start to the last one's end, in seconds.
     pub total_duration: f64,
-    /// The mean of how long an agent took, in seconds.
-    pub avg_response_time: f64,
+    /// The mean of how long an agent took, in seconds; `None` if none came to its end.
+    pub avg_response_time: Option<f64>,
     /// The most memory at any time, in MB of 10⁶ bytes.
     pub peak_memory_mb: f64,
     /// What was there before, in MB.
     pub baseline_memory_mb: f64,
+    /// The most that kugetsu itself held, in MB.
+    pub kugetsu_memory_mb: f64,
 }
 
 impl Run {
@@ -44,7 +46,7 @@ impl Run {
 
     /// What each further agent needs, in MB: the slope between the first and the last row.
     pub fn further(&self) -> Option<f64> {
-        let (first, last) = (self.results.first()?, self.results.last()?);
+        let (first, last) = (self.rows.first()?, self.rows.last()?);
         let agents = f64::from(last.agent_count.checked_sub(first.agent_count)?);
         (agents > 0.0).then(|| (last.memory() - first.memory()) / agents)
     }
@@ -57,18 +59,19 @@ impl Run {
         };
         let _ = write!(
             text,
-            "\n### {how}\n\n| agents | succeeded | all done in | mean of an agent | memory |\n\
-             |---|---|---|---|---|\n"
+            "\n### {how}\n\n| agents | succeeded | all done in | mean of an agent | memory | kugetsu itself |\n\
+             |---|---|---|---|---|---|\n"
         );
-        for row in &self.results {
+        for row in &self.rows {
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.1} s | {:.1} s | {:.0} MB |",
+                "| {} | {} | {:.1} s | {} | {:.0} MB | {:.0} MB |",
                 row.agent_count,
                 row.success_count,
                 row.total_duration,
-                row.avg_response_time,
-                row.memory()
+                row.avg_response_time.map_or_else(|| "—".into(), |mean| format!("{mean:.1} s")),
+                row.memory(),
+                row.kugetsu_memory_mb
             );
         }
         if let Some(further) = self.further() {
@@ -88,10 +91,11 @@ impl Row {
 pub(super) fn figure(name: &str, runs: &[Run]) -> Option<f64> {
     let of = |engine: &str| runs.iter().find(|run| run.engine == engine);
     let with = |engine: &str, agents: u32| {
-        of(engine)?.results.iter().find(|row| row.agent_count == agents).map(Row::memory)
+        of(engine)?.rows.iter().find(|row| row.agent_count == agents).map(Row::memory)
     };
     match name {
         "further" => of("server")?.further(),
+        "kugetsu" => of("server")?.rows.last().map(|row| row.kugetsu_memory_mb),
         "whole" => Some(with("server", 16)? / with("run", 16)?),
         _ => None,
     }

@@ -74,10 +74,14 @@ impl Listener {
         self.fifo.readable().await
     }
 
-    /// Forgets what was rung so far.
-    pub(crate) fn silence(&self) {
+    /// Forgets what was rung so far, and says whether anything was.
+    pub(crate) fn silence(&self) -> bool {
         let mut heard = [0; 4096];
-        while matches!(self.fifo.try_read(&mut heard), Ok(1..)) {}
+        let mut any = false;
+        while matches!(self.fifo.try_read(&mut heard), Ok(1..)) {
+            any = true;
+        }
+        any
     }
 }
 

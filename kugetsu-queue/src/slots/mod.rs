@@ -5,8 +5,10 @@
 //! <dir>/pm/<k>.lock      for people who took it last
 //! <dir>/issue/<stem>.lock
 //! <dir>/<class>/extent   its size is the number of places that any process has ever used
+//! <dir>/<class>/awaited  whether somebody waits, so that a release rings for nobody in vain
 //! …/turnstile.lock       held by the one process that waits first in line
-//! …/bell                 a FIFO: whoever releases a slot writes a byte, the first in line reads it
+//! …/bell                 a FIFO: whoever releases a slot that somebody waits for writes a byte, the
+//!                        first in line reads it
 //! ```
 //!
 //! # Promises
@@ -24,6 +26,12 @@
 //!   removed: a lock on a file that is no longer there would exclude nobody. The directory has to be
 //!   on a local file system.
 //!
+//! # What it costs
+//!
+//! Taking a free place and giving it back are three system calls: the two that lock and unlock, and
+//! the one that writes who has it. Extent and `awaited` are read in memory, from pages of their files
+//! that are mapped once; where they cannot be mapped, each costs a call more.
+//!
 //! # Looking without disturbing
 //!
 //! [`holders`](kugetsu_core::SlotPool::holders) asks the kernel for a shared lock and gives it back
@@ -32,9 +40,12 @@
 //! is stopped between asking and giving back keeps that one place from being taken until it goes on:
 //! one slot too few for a while, never one too many.)
 
+mod awaited;
+mod extent;
 mod holders;
 mod lock;
 mod note;
+mod page;
 mod places;
 mod process;
 mod turnstile;

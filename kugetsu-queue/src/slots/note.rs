@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::UNIX_EPOCH;
 
 use kugetsu_core::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::process::Process;
 
@@ -17,28 +17,38 @@ const WORDS: usize = 32 * 1024;
 const NOTE: u64 = 200 * 1024;
 
 /// Who took a slot, as one line of JSON. It holds only as long as the lock is held: nobody wipes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Note {
     pub(super) holder: String,
     pub(super) by: Process,
 }
 
+/// Writes this process's notes. What is the same in all of them is put together once.
+#[derive(Debug)]
+pub(super) struct Pen {
+    end: Vec<u8>,
+    line: Vec<u8>,
+}
+
+impl Pen {
+    pub(super) fn new() -> io::Result<Self> {
+        let mut end = b",\"by\":".to_vec();
+        serde_json::to_writer(&mut end, &Process::own())?;
+        end.extend_from_slice(b"}\n");
+        Ok(Self { end, line: Vec::new() })
+    }
+
+    /// Writes a note over what was there.
+    pub(super) fn write(&mut self, holder: &str, file: &File) -> io::Result<()> {
+        self.line.clear();
+        self.line.extend_from_slice(b"{\"holder\":");
+        serde_json::to_writer(&mut self.line, &holder[..holder.floor_char_boundary(WORDS)])?;
+        self.line.extend_from_slice(&self.end);
+        file.write_all_at(&self.line, 0)
+    }
+}
+
 impl Note {
-    pub(super) fn new(holder: &str) -> Self {
-        let mut end = holder.len().min(WORDS);
-        while !holder.is_char_boundary(end) {
-            end -= 1;
-        }
-        Self { holder: holder[..end].to_owned(), by: Process::own() }
-    }
-
-    /// Writes the note over what was there.
-    pub(super) fn write(&self, file: &File) -> io::Result<()> {
-        let mut line = serde_json::to_vec(self)?;
-        line.push(b'\n');
-        file.write_all_at(&line, 0)
-    }
-
     /// The note, and when it was written; `None` if there is none that can be read.
     pub(super) fn read(file: &File) -> Option<(Self, Option<Timestamp>)> {
         let about = file.metadata().ok()?;
@@ -54,5 +64,23 @@ impl Note {
             .and_then(|since| u64::try_from(since.as_millis()).ok())
             .map(Timestamp::from_millis);
         Some((note, since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_whatever_was_there() {
+        let file = tempfile::tempfile().unwrap();
+        let mut pen = Pen::new().unwrap();
+        for holder in ["a \"quoted\" one\nin two lines", &"ü".repeat(WORDS), "", "short"] {
+            pen.write(holder, &file).unwrap();
+            let (note, since) = Note::read(&file).unwrap();
+            assert_eq!((note.by, since.is_some()), (Process::own(), true));
+            assert!(holder.starts_with(&note.holder));
+            assert_eq!(note.holder.len(), holder.len().min(WORDS));
+        }
     }
 }

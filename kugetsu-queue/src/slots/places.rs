@@ -5,7 +5,6 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +14,10 @@ use kugetsu_core::slot::SlotGuard;
 use kugetsu_core::{IssueRef, Slot, SlotKey};
 
 use super::SlotLimits;
-use super::lock::{self, KernelLock};
-use super::note::Note;
+use super::awaited::{Awaited, Waiting};
+use super::extent::Extent;
+use super::lock::KernelLock;
+use super::note::Pen;
 use super::turnstile::Turnstile;
 use crate::bell::Bell;
 
@@ -38,7 +39,7 @@ pub(super) struct Places {
 
 #[derive(Debug)]
 enum Files {
-    Class { home: PathBuf, extent: File },
+    Class { home: PathBuf, extent: Extent, awaited: Awaited },
     Issue { lock: PathBuf },
 }
 
@@ -48,6 +49,9 @@ enum Files {
 struct Board {
     places: Vec<Place>,
     chance: u64,
+    /// The place that was given back last, which nobody is likelier to have taken than any other.
+    last: Option<u32>,
+    pen: Option<Pen>,
 }
 
 #[derive(Debug)]
@@ -60,11 +64,12 @@ enum Place {
 
 impl Places {
     pub(super) fn of_class(key: SlotKey, home: &Path, limit: u32) -> io::Result<Arc<Self>> {
-        let extent = lock::open_or_read(&home.join("extent"))?;
+        let extent = Extent::open(&home.join("extent"))?;
+        let awaited = Awaited::open(&home.join("awaited"))?;
         let bell = Bell::new(home.join("bell"));
         bell.hang()?;
         let turnstile = Turnstile::new(home.join("turnstile.lock"));
-        let files = Files::Class { home: home.to_owned(), extent };
+        let files = Files::Class { home: home.to_owned(), extent, awaited };
         Ok(Self::new(key, files, limit, bell, turnstile))
     }
 
@@ -82,7 +87,7 @@ impl Places {
             key,
             files,
             limit: AtomicU32::new(limit.min(SlotLimits::MOST)),
-            board: Mutex::new(Board { places: Vec::new(), chance }),
+            board: Mutex::new(Board { places: Vec::new(), chance, last: None, pen: None }),
             bell,
             turnstile,
             line: tokio::sync::Mutex::default(),
@@ -100,6 +105,15 @@ impl Places {
     pub(super) fn set_limit(&self, limit: u32) {
         self.limit.store(limit.min(SlotLimits::MOST), Ordering::Release);
         self.bell.ring();
+    }
+
+    /// Has whoever gives a place back ring the bell, until this is dropped.
+    pub(super) fn wait(&self) -> Option<Waiting<'_>> {
+        match &self.files {
+            Files::Class { awaited, .. } => Some(awaited.wait()),
+            // An issue's bell is rung whenever there is one.
+            Files::Issue { .. } => None,
+        }
     }
 
     /// Takes a place if one is free.
@@ -132,7 +146,11 @@ impl Places {
     pub(super) fn look(&self) -> io::Result<Vec<(u32, Option<File>)>> {
         let mut board = self.board();
         let mut held = Vec::new();
-        for index in 0..self.limit().max(self.extent()?) {
+        let extent = match &self.files {
+            Files::Class { extent, .. } => extent.len()?,
+            Files::Issue { .. } => 1,
+        };
+        for index in 0..self.limit().max(extent) {
             if self.is_held(&mut board, index)? {
                 held.push((index, File::open(self.lock_file(index)).ok()));
             }
@@ -140,13 +158,14 @@ impl Places {
         Ok(held)
     }
 
-    /// Locks the first free place below `limit`, from a random one on so that processes seldom try
-    /// the same one.
+    /// Locks the first free place below `limit`, from the one on that this process had last, or a
+    /// random one, so that processes seldom try the same one.
     fn take_one(&self, board: &mut Board, limit: u32) -> io::Result<Option<(u32, KernelLock)>> {
         if limit == 0 {
             return Ok(None);
         }
-        let start = board.random() % limit;
+        let start = board.last.take().filter(|last| *last < limit);
+        let start = start.unwrap_or_else(|| board.random() % limit);
         let order = || (start..limit).chain(0..start);
         for index in order() {
             if let Some(mut lock) = self.free_lock(board, index)? {
@@ -176,7 +195,10 @@ impl Places {
         lock: &KernelLock,
         holder: &str,
     ) -> io::Result<bool> {
-        let extent = self.extent()?;
+        let extent = match &self.files {
+            Files::Class { extent, .. } => extent.beyond(limit)?,
+            Files::Issue { .. } => 1,
+        };
         if extent > limit {
             // Somebody has or had a larger limit, so that places beyond ours may be held.
             let mut held = 1;
@@ -187,7 +209,11 @@ impl Places {
                 return Ok(false);
             }
         }
-        Note::new(holder).write(lock.file())?;
+        let pen = match &mut board.pen {
+            Some(pen) => pen,
+            none => none.insert(Pen::new()?),
+        };
+        pen.write(holder, lock.file())?;
         Ok(true)
     }
 
@@ -217,20 +243,10 @@ impl Places {
                 // First said, then used: who reads the extent after locking its own place either
                 // sees this one, or is seen by whoever locks this one.
                 if let Files::Class { extent, .. } = &self.files {
-                    extent.write_all_at(b".", u64::from(index))?;
+                    extent.use_place(index)?;
                 }
                 KernelLock::open(&self.lock_file(index)).map(Some)
             }
-        }
-    }
-
-    /// How many places any process has ever used.
-    fn extent(&self) -> io::Result<u32> {
-        match &self.files {
-            Files::Class { extent, .. } => Ok(u32::try_from(extent.metadata()?.len())
-                .unwrap_or(u32::MAX)
-                .min(SlotLimits::MOST)),
-            Files::Issue { .. } => Ok(1),
         }
     }
 
@@ -238,6 +254,14 @@ impl Places {
         match &self.files {
             Files::Class { home, .. } => home.join(format!("{index}.lock")),
             Files::Issue { lock } => lock.clone(),
+        }
+    }
+
+    /// Wakes whoever waits first in line.
+    fn tell_of_release(&self) {
+        match &self.files {
+            Files::Class { awaited, .. } if !awaited.is_awaited() => {}
+            _ => self.bell.ring(),
         }
     }
 
@@ -299,7 +323,10 @@ impl Drop for Guard {
             // Unlocking would free it for a child too that has inherited it. Closing does not.
             !self.shared.load(Ordering::Acquire) && lock.release().is_ok()
         });
-        *self.places.board().place(self.index) = Place::Free(lock);
-        self.places.bell.ring();
+        let mut board = self.places.board();
+        board.last = Some(self.index);
+        *board.place(self.index) = Place::Free(lock);
+        drop(board);
+        self.places.tell_of_release();
     }
 }

@@ -50,14 +50,18 @@ pub(super) async fn acquire(places: &Arc<Places>, holder: &str) -> io::Result<Op
 
 async fn first_in_line(places: &Arc<Places>, holder: &str) -> io::Result<Option<Slot>> {
     let bell = places.bell.listen()?;
+    let _waiting = places.wait();
     let mut gone = HashSet::new();
     loop {
         if places.limit() == 0 {
             return Ok(None);
         }
-        bell.silence();
         if let Some(slot) = places.take(holder)? {
             return Ok(Some(slot));
+        }
+        // Forgotten only now, so that whoever is woken and finds a place has it at once.
+        if bell.silence() {
+            continue;
         }
         let Some(holders) = living(places, &mut gone)? else { continue };
         tokio::select! {

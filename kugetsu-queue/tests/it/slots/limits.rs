@@ -127,7 +127,7 @@ async fn files_are_for_their_owner_only() {
             assert_eq!(mode, 0o600, "{}", entry.path().display());
         }
     }
-    // Lock, turnstile and bell of both; the extents of both classes, and the PM's bell.
-    assert_eq!(files, 9);
+    // Lock, turnstile and bell of both; extent and `awaited` of both classes, and the PM's bell.
+    assert_eq!(files, 11);
     drop(slots);
 }

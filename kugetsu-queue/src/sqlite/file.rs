@@ -106,7 +106,7 @@ fn has_no_log(path: &Path) -> bool {
 
 /// Whether there was a store at `path` once: its lock file says so.
 pub(super) fn was_made(path: &Path) -> bool {
-    fs::metadata(beside(path, ".lock")).is_ok_and(|lock| lock.len() > 0)
+    fs::metadata(lock(path)).is_ok_and(|lock| lock.len() > 0)
 }
 
 fn mark(path: &Path) -> io::Result<()> {
@@ -116,7 +116,7 @@ fn mark(path: &Path) -> io::Result<()> {
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(beside(path, ".lock"))?;
+        .open(lock(path))?;
     lock.write_all(b"A store was made here.\n")?;
     lock.sync_all()
 }
@@ -236,9 +236,14 @@ pub(super) fn recognise(connection: &Connection) -> Result<u32, Fault> {
     Ok(found)
 }
 
+/// The file whose kernel lock is held by whoever makes or converts the store, or writes to it.
+pub(super) fn lock(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
 /// The right to make the file or to change its format, for one process at a time.
 pub(super) fn gate(path: &Path) -> Result<KernelLock, Fault> {
-    let mut lock = KernelLock::open(&beside(path, ".lock"))?;
+    let mut lock = KernelLock::open(&lock(path))?;
     let start = Instant::now();
     while !lock.try_take()? {
         if start.elapsed() > PATIENCE {

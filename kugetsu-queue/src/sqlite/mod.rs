@@ -26,10 +26,12 @@ mod database;
 mod events;
 mod fault;
 mod file;
+mod job;
 mod memos;
 mod notices;
 mod sessions;
 mod tasks;
+mod turn;
 
 use std::path::{Path, PathBuf};
 

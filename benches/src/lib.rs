@@ -1,1 +1,3 @@
-//! criterion benches of kugetsu.
+//! criterion benches of kugetsu, and what several of them need.
+
+pub mod stores;

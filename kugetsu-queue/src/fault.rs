@@ -70,11 +70,13 @@ impl Fault {
             Self::Damaged(why) => Self::Damaged(why.clone()),
             Self::Refused(why) => Self::Refused(why.clone()),
             Self::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
-            Self::Database(DatabaseFault { means, retry, source }) => Self::Database(DatabaseFault {
-                means: *means,
-                retry: *retry,
-                source: source.to_string().into(),
-            }),
+            Self::Database(DatabaseFault { means, retry, source }) => {
+                Self::Database(DatabaseFault {
+                    means: *means,
+                    retry: *retry,
+                    source: source.to_string().into(),
+                })
+            }
             Self::Lost(why) => Self::Lost(why.clone()),
         }
     }

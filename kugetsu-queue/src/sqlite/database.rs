@@ -6,19 +6,18 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::desk::Desk;
 use super::file::{self, Use};
 use super::job::{Done, Job, job};
 use super::turn::{Turn, Turns};
 use crate::blocking::blocking;
 use crate::fault::Fault;
-
-/// How many writes go together at most, so that none waits for too many others.
-const TOGETHER: usize = 256;
 
 /// The database, opened when it is first used. Clones share it.
 #[derive(Debug, Clone)]
@@ -31,21 +30,13 @@ struct Shared {
     path: PathBuf,
     writer: Line,
     reader: Line,
-    waiting: Mutex<Waiting>,
+    desk: Arc<Desk>,
     /// A failed fsync is never tried again: the kernel may have dropped what it could not write and
     /// would then report success.
     unsynced: AtomicBool,
     opened: AtomicBool,
     #[cfg(test)]
     commits: std::sync::atomic::AtomicUsize,
-}
-
-/// What is to be written, in the order in which it came.
-#[derive(Debug, Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
-    /// Whether a [`Clerk`] is there, who will come to them.
-    served: bool,
 }
 
 /// One connection, used by one at a time.
@@ -83,7 +74,7 @@ impl Database {
                 path,
                 writer: line(Use::Writing),
                 reader: line(Use::Reading),
-                waiting: Mutex::default(),
+                desk: Arc::default(),
                 unsynced: AtomicBool::new(false),
                 opened: AtomicBool::new(false),
                 #[cfg(test)]
@@ -130,8 +121,8 @@ impl Database {
         F: FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
     {
         let (job, answer) = job(work, alone);
-        if self.shared.add(job) {
-            let clerk = Clerk { shared: Arc::clone(&self.shared), is_done: false };
+        if self.shared.desk.add(job) {
+            let clerk = Clerk::of(&self.shared);
             tokio::task::spawn_blocking(move || clerk.serve());
         }
         answer.await.unwrap_or_else(|_| {
@@ -160,14 +151,29 @@ impl Database {
 /// Writes what waits, until nothing does. While there is one, there is no other.
 #[derive(Debug)]
 struct Clerk {
-    shared: Arc<Shared>,
+    desk: Arc<Desk>,
+    shared: Weak<Shared>,
     is_done: bool,
 }
 
 impl Clerk {
+    fn of(shared: &Arc<Shared>) -> Self {
+        Self { desk: Arc::clone(&shared.desk), shared: Arc::downgrade(shared), is_done: false }
+    }
+
     fn serve(mut self) {
-        while let Some(jobs) = self.shared.next() {
-            self.shared.commit(jobs);
+        while let Some(jobs) = self.desk.next() {
+            let Some(shared) = self.shared.upgrade() else { return };
+            let (count, began) = (jobs.len(), Instant::now());
+            let told = shared.commit(jobs);
+            // The one who is told may be the last who uses the store: then it is closed by that one.
+            drop(shared);
+            told.tell();
+            if count > 1 {
+                // Those who have come together will often do so again, and then the disk is waited
+                // for once more and not twice. So much longer that takes at most.
+                self.desk.gather(count, began.elapsed() / 8);
+            }
         }
         self.is_done = true;
     }
@@ -176,10 +182,25 @@ impl Clerk {
 impl Drop for Clerk {
     fn drop(&mut self) {
         if !self.is_done {
-            // Its runtime has ended, or it has panicked. Whoever waits is told, and the next one who
-            // comes has another clerk.
-            let left = std::mem::take(&mut *self.shared.waiting());
-            drop(left);
+            // Its runtime has ended, or it has panicked.
+            self.desk.give_up();
+        }
+    }
+}
+
+/// What came of jobs that went together.
+struct Told {
+    done: Vec<Done>,
+    left: VecDeque<Job>,
+    written: Result<(), Fault>,
+}
+
+impl Told {
+    fn tell(self) {
+        let written = self.written.as_ref().map(|()| ());
+        self.done.into_iter().for_each(|one| one.tell(written));
+        if let Err(fault) = written {
+            self.left.into_iter().for_each(|job| job.refuse(fault));
         }
     }
 }
@@ -202,71 +223,44 @@ impl Shared {
         Ok(())
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts the job behind the others. Says whether nobody serves them yet: whoever asks has to.
-    fn add(&self, job: Job) -> bool {
-        let mut waiting = self.waiting();
-        waiting.jobs.push_back(job);
-        !std::mem::replace(&mut waiting.served, true)
-    }
-
-    /// What goes together next; `None` if nothing waits, and then nobody serves any more.
-    fn next(&self) -> Option<Vec<Job>> {
-        let mut waiting = self.waiting();
-        let count = match waiting.jobs.iter().position(|job| job.alone) {
-            Some(0) => 1,
-            Some(alone) => alone.min(TOGETHER),
-            None => waiting.jobs.len().min(TOGETHER),
-        };
-        waiting.served = count > 0;
-        let jobs: Vec<Job> = waiting.jobs.drain(..count).collect();
-        waiting.served.then_some(jobs)
-    }
-
-    /// Does the jobs in one transaction, and tells each what came of it.
-    fn commit(&self, jobs: Vec<Job>) {
+    /// Does the jobs in one transaction.
+    fn commit(&self, jobs: Vec<Job>) -> Told {
         let (mut left, mut done) = (VecDeque::from(jobs), Vec::new());
-        let written = self.with(&self.writer, |Connected { connection, turns, identity, .. }| {
-            let turn = turns.as_ref().map_or(Turn::Without, Turns::take);
-            let transaction = begin(connection, &turn)?;
-            file::format(&transaction)?;
-            self.must_be_in_place(*identity)?;
-            let is_shared = left.len() > 1;
-            while let Some(job) = left.pop_front() {
-                if is_shared {
-                    transaction.prepare_cached("SAVEPOINT job")?.execute([])?;
-                }
-                let one = job.run(&transaction);
-                let failed = one.fault().map(Fault::again);
-                done.push(one);
-                if let Some(fault) = failed {
-                    // SQLite takes all back by itself when the disk is full or fails.
-                    if transaction.is_autocommit() || fault.is_failed_sync() {
-                        return Err(fault);
+        let written =
+            self.with(&self.writer, |Connected { connection, turns, identity, .. }| {
+                let turn = turns.as_ref().map_or(Turn::Without, Turns::take);
+                let transaction = begin(connection, &turn)?;
+                file::format(&transaction)?;
+                self.must_be_in_place(*identity)?;
+                let is_shared = left.len() > 1;
+                while let Some(job) = left.pop_front() {
+                    if is_shared {
+                        transaction.prepare_cached("SAVEPOINT job")?.execute([])?;
+                    }
+                    let one = job.run(&transaction);
+                    let failed = one.fault().map(Fault::again);
+                    done.push(one);
+                    if let Some(fault) = failed {
+                        // SQLite takes all back by itself when the disk is full or fails.
+                        if transaction.is_autocommit() || fault.is_failed_sync() {
+                            return Err(fault);
+                        }
+                        if is_shared {
+                            transaction.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                        }
                     }
                     if is_shared {
-                        transaction.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                        transaction.prepare_cached("RELEASE job")?.execute([])?;
                     }
                 }
-                if is_shared {
-                    transaction.prepare_cached("RELEASE job")?.execute([])?;
+                if done.iter().all(|one| one.fault().is_some()) {
+                    return Ok(());
                 }
-            }
-            if done.iter().all(|one| one.fault().is_some()) {
-                return Ok(());
-            }
-            #[cfg(test)]
-            self.commits.fetch_add(1, Ordering::Relaxed);
-            Ok(transaction.commit()?)
-        });
-        let written = written.as_ref().map(drop);
-        done.into_iter().for_each(|one: Done| one.tell(written));
-        if let Err(fault) = written {
-            left.into_iter().for_each(|job| job.refuse(fault));
-        }
+                #[cfg(test)]
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                Ok(transaction.commit()?)
+            });
+        Told { done, left, written }
     }
 
     /// Runs `work` on the line's connection. One that panicked over is closed, which rolls back, and
@@ -361,14 +355,14 @@ mod tests {
     {
         let (go, first) = held(database);
         let first = tokio::spawn(first);
-        while !database.shared.waiting().served || !database.shared.waiting().jobs.is_empty() {
+        while database.shared.desk.state() != (0, true) {
             tokio::task::yield_now().await;
         }
         let mut tasks = Vec::new();
         for write in writes {
-            let before = database.shared.waiting().jobs.len();
+            let (before, _) = database.shared.desk.state();
             tasks.push(tokio::spawn(write));
-            while database.shared.waiting().jobs.len() == before {
+            while database.shared.desk.state().0 == before {
                 tokio::task::yield_now().await;
             }
         }
@@ -435,7 +429,10 @@ mod tests {
         assert!(matches!(results[1], Err(Fault::Conflict)));
         assert!(matches!(&results[3], Err(Fault::Lost(why)) if why.contains("half-way")));
         assert!(matches!(results[5], Err(Fault::Database(_))), "a name that is taken");
-        assert_eq!((names(&database).await, commits(&database)), (["a", "b", "c"].map(Into::into).into(), 2));
+        assert_eq!(
+            (names(&database).await, commits(&database)),
+            (["a", "b", "c"].map(Into::into).into(), 2)
+        );
     }
 
     #[tokio::test]
@@ -459,10 +456,16 @@ mod tests {
         });
         let results = behind(&database, writes.into()).await;
         for result in results {
-            assert!(matches!(&result, Err(Fault::Refused(why)) if why == "it is full"), "{result:?}");
+            assert!(
+                matches!(&result, Err(Fault::Refused(why)) if why == "it is full"),
+                "{result:?}"
+            );
         }
         assert_eq!(names(&database).await, [""; 0]);
-        database.write(|t| insert(t, "d")).await.expect("the next one has a transaction of its own");
+        database
+            .write(|t| insert(t, "d"))
+            .await
+            .expect("the next one has a transaction of its own");
     }
 
     #[tokio::test]
@@ -481,6 +484,19 @@ mod tests {
         assert_eq!(commits(&database), 5);
     }
 
+    #[tokio::test]
+    async fn whoever_is_told_last_closes_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let log = home.path().join("kugetsu.db-wal");
+        for round in 0..20 {
+            let database = database(&home);
+            database.write(move |t| insert(t, &round.to_string())).await.unwrap();
+            assert!(log.exists());
+            drop(database);
+            assert!(!log.exists(), "somebody has it open still");
+        }
+    }
+
     #[test]
     fn what_the_end_of_a_runtime_leaves_is_told_and_the_next_one_writes() {
         let home = tempfile::tempdir().unwrap();
@@ -489,8 +505,10 @@ mod tests {
         let ending = runtime();
         let lost = {
             let _inside = ending.enter();
-            database.shared.waiting().served = true;
-            let clerk = Clerk { shared: Arc::clone(&database.shared), is_done: false };
+            // A clerk who has not begun yet: one that is there already is asked by nobody else.
+            let (job, _) = job(|_| Ok(()), false);
+            assert!(database.shared.desk.add(job));
+            let clerk = Clerk::of(&database.shared);
             let mut lost = Box::pin(database.write(|t| insert(t, "a")));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(lost.as_mut().poll(&mut context).is_pending());

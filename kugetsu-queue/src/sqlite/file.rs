@@ -21,11 +21,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const APPLICATION: i32 = 0x6b75_6765;
 
 /// Every format so far, the oldest first. One that was released is never changed.
-static FORMATS: [M<'static>; FORMAT as usize] =
-    [M::up(include_str!("migrations/0001.sql")), M::up(include_str!("migrations/0002.sql"))];
+static FORMATS: [M<'static>; FORMAT as usize] = [
+    M::up(include_str!("migrations/0001.sql")),
+    M::up(include_str!("migrations/0002.sql")),
+    M::up(include_str!("migrations/0003.sql")),
+];
 
 /// The newest format, which is the one that is written.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,12 +114,8 @@ pub(super) fn was_made(path: &Path) -> bool {
 
 fn mark(path: &Path) -> io::Result<()> {
     // For reading too, so that a pipe that has its name keeps nobody waiting.
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(lock(path))?;
+    let mut lock =
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(lock(path))?;
     lock.write_all(b"A store was made here.\n")?;
     lock.sync_all()
 }

@@ -23,6 +23,7 @@
 pub mod care;
 mod contents;
 mod database;
+mod desk;
 mod events;
 mod fault;
 mod file;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{Bencher, BenchmarkGroup, Criterion, Throughput, criterion_group};
 use kugetsu_benches::stores::{
-    Raw, criterion, enqueue, json_with_tasks, queue, runtime, sqlite_with_tasks, task,
+    Raw, criterion, enqueue, json_with_tasks, now, queue, runtime, sqlite_with_tasks, task,
 };
 use kugetsu_core::{
     Cursor, Happening, MemorySlots, MemoryStore, Outcome, Report, Role, Task, TaskStore, Usage,
@@ -99,6 +99,7 @@ fn one_at_a_time(criterion: &mut Criterion) {
         }
         group.finish();
 
+        raw.insert(&text);
         let mut group = criterion.benchmark_group(format!("claim and settle: {count} tasks"));
         group.bench_function("yardstick: two raw SQLite commits", |bench| {
             bench.iter(|| {
@@ -115,8 +116,8 @@ fn one_at_a_time(criterion: &mut Criterion) {
         match count {
             10 => few = Some((sqlite, home)),
             1_000_000 => {
-                let mut group = criterion.benchmark_group("claim: few and many tasks");
                 let (few, _home) = few.take().unwrap();
+                let mut group = criterion.benchmark_group("claim: few and many tasks");
                 group.bench_function("yardstick: 10 tasks", |bench| {
                     claim_and_settle(bench, &runtime, &few, false);
                 });
@@ -125,6 +126,17 @@ fn one_at_a_time(criterion: &mut Criterion) {
                 });
                 group.bench_function("raw SQLite commit", |bench| bench.iter(|| raw.update(&text)));
                 group.finish();
+                // What of it waits for no disk.
+                for role in [Role::Dev, Role::Pm] {
+                    let title = format!("looking for what is due, {role}: few and many tasks");
+                    let mut group = criterion.benchmark_group(title);
+                    for (name, store) in [("yardstick: 10 tasks", &few), ("1000000 tasks", &sqlite)] {
+                        group.bench_function(name, |bench| {
+                            bench.iter(|| runtime.block_on(store.due(now(), role, 16)).unwrap());
+                        });
+                    }
+                    group.finish();
+                }
             }
             _ => {}
         }

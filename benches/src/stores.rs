@@ -1,6 +1,7 @@
 //! Stores with much in them, and the raw database that they are compared with.
 #![allow(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used)]
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,6 +116,7 @@ pub async fn json_with_tasks(directory: &Path, count: u64) -> JsonStore {
 /// A database with one table of two columns, as durable as the store.
 pub struct Raw {
     connection: Connection,
+    changes: Cell<u64>,
 }
 
 impl Raw {
@@ -125,7 +127,7 @@ impl Raw {
         connection.pragma_update(None, "synchronous", "full").unwrap();
         let table = "CREATE TABLE IF NOT EXISTS raw (id INTEGER PRIMARY KEY, document TEXT)";
         connection.execute(table, []).unwrap();
-        Self { connection }
+        Self { connection, changes: Cell::new(0) }
     }
 
     /// One row, committed.
@@ -134,10 +136,13 @@ impl Raw {
         self.connection.prepare_cached(insert).unwrap().execute([document]).unwrap();
     }
 
-    /// The newest row, changed and committed.
+    /// The newest row, changed and committed. What it was already, `SQLite` would not write.
     pub fn update(&self, document: &str) {
         let update = "UPDATE raw SET document = ?1 WHERE id = (SELECT max(id) FROM raw)";
-        self.connection.prepare_cached(update).unwrap().execute([document]).unwrap();
+        self.changes.set(self.changes.get() + 1);
+        let document = format!("{document}{}", self.changes.get());
+        let changed = self.connection.prepare_cached(update).unwrap().execute([document]).unwrap();
+        assert_eq!(changed, 1, "there is no row yet");
     }
 
     /// These rows, committed at once.

@@ -79,6 +79,13 @@ pub use rules::{Rule, RuleBook, Verdict};
 pub use runner::OpencodeRunner;
 pub use sessions::OtherDatabase;
 
+/// How many of these lines of opencode's stream of events are of interest: for kugetsu's own benches,
+/// and no part of what this crate promises.
+#[doc(hidden)]
+pub fn count_news(lines: &str) -> usize {
+    lines.lines().filter(|line| matches!(wire::read_event(line), Ok(Some(_)))).count()
+}
+
 /// What the package's page says compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

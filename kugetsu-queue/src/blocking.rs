@@ -12,14 +12,17 @@ where
     F: FnOnce() -> Result<T, Fault> + Send + 'static,
 {
     let work = || {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            Err(Fault::Lost(format!("the work panicked: {}", words(panic.as_ref()))))
-        })
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(_) => Err(Fault::Lost("the runtime is shutting down".into())),
     }
+}
+
+/// What a panic in the work is.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Fault {
+    Fault::Lost(format!("the work panicked: {}", words(panic)))
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -61,6 +61,26 @@ const MEND: &str = "restore the file from a backup, or move it and the files bes
                     with its name away to begin with an empty store";
 
 impl Fault {
+    /// The same once more, for somebody else whom it concerns.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Conflict => Self::Conflict,
+            Self::Newer { found, known } => Self::Newer { found: *found, known: *known },
+            Self::Damaged(why) => Self::Damaged(why.clone()),
+            Self::Refused(why) => Self::Refused(why.clone()),
+            Self::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
+            Self::Database(DatabaseFault { means, retry, source }) => {
+                Self::Database(DatabaseFault {
+                    means: *means,
+                    retry: *retry,
+                    source: source.to_string().into(),
+                })
+            }
+            Self::Lost(why) => Self::Lost(why.clone()),
+        }
+    }
+
     /// A document that could not be read.
     pub(crate) fn unreadable(what: &str, error: &serde_json::Error) -> Self {
         Self::Damaged(format!("{what} cannot be read ({error})"))

@@ -1,9 +1,15 @@
 //! The parts of opencode's events that matter here, and how they are read.
+//!
+//! Most of what is told is of no interest here, and some of it is long: only what is used is made into
+//! values, and the rest is passed over.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::quirks;
 
@@ -123,11 +129,35 @@ pub(crate) struct Part {
 #[serde(default)]
 pub(crate) struct ToolState {
     pub(crate) status: String,
-    pub(crate) input: Value,
+    #[serde(deserialize_with = "if_known")]
+    pub(crate) input: Input,
     pub(crate) title: String,
     pub(crate) output: String,
     pub(crate) error: String,
-    pub(crate) metadata: Value,
+    #[serde(deserialize_with = "if_known")]
+    pub(crate) metadata: Metadata,
+}
+
+/// What of a tool's input says in words what it is used for. Each may be anything.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Input {
+    pub(crate) description: Value,
+    pub(crate) command: Value,
+    pub(crate) file_path: Value,
+    pub(crate) pattern: Value,
+    pub(crate) path: Value,
+    pub(crate) url: Value,
+    pub(crate) query: Value,
+    pub(crate) prompt: Value,
+    pub(crate) tool: Value,
+}
+
+/// What a tool tells beside its output.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Metadata {
+    pub(crate) exit: Value,
 }
 
 /// What a step used up.
@@ -210,78 +240,143 @@ impl News {
     }
 }
 
+/// An event, of which the properties are read when it is known what they are.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    properties: Option<&'a RawValue>,
+}
+
+/// The global stream wraps what the stream of one directory tells.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wrapped<'a> {
+    #[serde(borrow)]
+    payload: Option<Told<'a>>,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    properties: Option<&'a RawValue>,
+}
+
+/// What events have in common, each of them some of it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Properties<'a> {
+    #[serde(rename = "sessionID")]
+    session: Option<String>,
+    #[serde(rename = "messageID")]
+    message: Option<String>,
+    #[serde(rename = "partID")]
+    part_id: Option<String>,
+    field: Option<String>,
+    delta: Option<String>,
+    #[serde(borrow)]
+    info: Option<&'a RawValue>,
+    #[serde(borrow)]
+    part: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Whose a message, a part or a session is, as it says itself.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Whose {
+    id: Option<String>,
+    #[serde(rename = "sessionID")]
+    session: Option<String>,
+    #[serde(rename = "parentID")]
+    parent: Option<String>,
+}
+
+/// A line of `opencode run --format json`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Line<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(rename = "sessionID")]
+    session: Option<String>,
+    #[serde(borrow)]
+    part: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
 /// Reads one event of `GET /event` or `GET /global/event`. `Ok(None)` is an event that is of no
 /// interest, or that this version does not know.
 pub(crate) fn read_event(data: &str) -> Result<Option<News>, serde_json::Error> {
-    let mut value: Value = serde_json::from_str(data)?;
-    // The global stream wraps what the stream of one directory tells.
-    if let Some(payload) = value.get_mut("payload") {
-        value = payload.take();
-    }
-    let properties = value.get_mut("properties").map(Value::take).unwrap_or_default();
-    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-    Ok(read_properties(kind, properties))
+    let Some(told) = read_if_known::<Wrapped<'_>>(data)? else { return Ok(None) };
+    let Told { kind, properties } =
+        told.payload.unwrap_or(Told { kind: told.kind, properties: told.properties });
+    Ok(read_properties(&kind, properties.map_or("{}", RawValue::get)))
 }
 
 /// Something of a known kind that does not look as it should is of no interest either.
-fn read_properties(kind: &str, mut properties: Value) -> Option<News> {
-    let told = |name: &str| Some(properties.get(name)?.as_str()?.to_owned());
-    let session = told("sessionID");
-    Some(match kind {
-        "server.connected" => News::Connected,
-        "session.created" => News::Created {
-            session: session
-                .or_else(|| Some(properties.pointer("/info/id")?.as_str()?.to_owned()))?,
-            parent: properties
-                .pointer("/info/parentID")
-                .and_then(Value::as_str)
-                .map(ToOwned::to_owned),
-        },
-        "session.status" => {
-            News::Status { session: session?, status: take(&mut properties, "status")? }
-        }
-        "session.idle" => News::Status { session: session?, status: Status::Idle },
-        "session.error" => {
-            News::Error { session, error: take(&mut properties, "error").unwrap_or_default() }
-        }
-        "message.updated" => {
-            let session = session
-                .or_else(|| Some(properties.pointer("/info/sessionID")?.as_str()?.to_owned()));
-            News::Message { session: session?, info: take(&mut properties, "info")? }
-        }
-        "message.part.updated" => {
-            let session = session
-                .or_else(|| Some(properties.pointer("/part/sessionID")?.as_str()?.to_owned()));
-            News::Part { session: session?, part: take(&mut properties, "part")? }
-        }
-        "message.part.delta" => News::Delta {
-            session: session?,
-            message: told("messageID")?,
-            part: told("partID")?,
-            field: told("field")?,
-            delta: told("delta")?,
-        },
+fn read_properties(kind: &str, text: &str) -> Option<News> {
+    match kind {
+        "server.connected" => return Some(News::Connected),
         "permission.asked" => {
-            News::Permission { session: session?, ask: serde_json::from_value(properties).ok()? }
+            let ask: Permission = read(text)?;
+            return Some(News::Permission { session: told(&ask.session)?, ask });
         }
         "question.asked" => {
-            News::Question { session: session?, ask: serde_json::from_value(properties).ok()? }
+            let ask: Question = read(text)?;
+            return Some(News::Question { session: told(&ask.session)?, ask });
         }
+        "session.created"
+        | "session.status"
+        | "session.idle"
+        | "session.error"
+        | "message.updated"
+        | "message.part.updated"
+        | "message.part.delta" => {}
         _ => return None,
+    }
+    let told: Properties<'_> = serde_json::from_str(text).ok()?;
+    let whose = |what: Option<&RawValue>| what.and_then(|what| read::<Whose>(what.get()));
+    let session = told.session;
+    Some(match kind {
+        "session.created" => {
+            let info = whose(told.info).unwrap_or_default();
+            News::Created { session: session.or(info.id)?, parent: info.parent }
+        }
+        "session.status" => News::Status { session: session?, status: read(told.status?.get())? },
+        "session.idle" => News::Status { session: session?, status: Status::Idle },
+        "session.error" => News::Error { session, error: error(told.error) },
+        "message.updated" => {
+            let session = session.or_else(|| whose(told.info)?.session)?;
+            News::Message { session, info: read(told.info?.get())? }
+        }
+        "message.part.updated" => {
+            let session = session.or_else(|| whose(told.part)?.session)?;
+            News::Part { session, part: read(told.part?.get())? }
+        }
+        _ => News::Delta {
+            session: session?,
+            message: told.message?,
+            part: told.part_id?,
+            field: told.field?,
+            delta: told.delta?,
+        },
     })
 }
 
 /// Reads one line of `opencode run --format json`.
 pub(crate) fn read_line(line: &str) -> Result<Option<News>, serde_json::Error> {
-    let mut value: Value = serde_json::from_str(line)?;
-    let session = value.get("sessionID").and_then(Value::as_str).map(ToOwned::to_owned);
-    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-    Ok(match kind {
-        "error" => {
-            Some(News::Error { session, error: take(&mut value, "error").unwrap_or_default() })
-        }
-        "step_start" | "text" | "reasoning" | "tool_use" | "step_finish" => session
-            .and_then(|session| Some(News::Part { session, part: take(&mut value, "part")? })),
+    let Some(line) = read_if_known::<Line<'_>>(line)? else { return Ok(None) };
+    Ok(match &*line.kind {
+        "error" => Some(News::Error { session: line.session, error: error(line.error) }),
+        "step_start" | "text" | "reasoning" | "tool_use" | "step_finish" => line
+            .session
+            .zip(line.part)
+            .and_then(|(session, part)| Some(News::Part { session, part: read(part.get())? })),
         _ => None,
     })
 }
@@ -303,6 +398,33 @@ pub(crate) fn read_log(line: &str) -> Option<News> {
     })
 }
 
-fn take<T: serde::de::DeserializeOwned>(value: &mut Value, name: &str) -> Option<T> {
-    serde_json::from_value(value.get_mut(name)?.take()).ok()
+/// An error as far as it is understood.
+fn error(told: Option<&RawValue>) -> ToldError {
+    told.and_then(|told| read(told.get())).unwrap_or_default()
+}
+
+fn told(text: &str) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty()).map(ToOwned::to_owned)
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+/// What is JSON but does not look like this is `None`.
+fn read_if_known<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Option<T>, serde_json::Error> {
+    match serde_json::from_str(text) {
+        Ok(read) => Ok(Some(read)),
+        Err(_) => serde_json::from_str(text).map(|IgnoredAny| None),
+    }
+}
+
+/// What does not look like this is as if it were not there.
+fn if_known<'de, T, D>(from: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned + Default,
+    D: Deserializer<'de>,
+{
+    let text = Box::<RawValue>::deserialize(from)?;
+    Ok(read(text.get()).unwrap_or_default())
 }

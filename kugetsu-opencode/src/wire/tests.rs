@@ -196,6 +196,34 @@ proptest::proptest! {
 }
 
 #[test]
+fn of_a_tools_input_only_what_is_understood_counts() {
+    let part = |input: &str, metadata: &str| {
+        format!(
+            r#"{{"type":"tool_use","sessionID":"s","part":{{"id":"p","type":"tool","tool":"bash",
+                "callID":"c","state":{{"status":"completed","input":{input},"output":"",
+                "metadata":{metadata}}}}}}}"#
+        )
+    };
+    for (input, metadata, expected) in [
+        (
+            r#"{"command":"ls","unheard":[1,{"of":"it"}]}"#,
+            r#"{"exit":0}"#,
+            ["uses bash: ls", "used bash true: "],
+        ),
+        (
+            r#"{"command":7,"path":"a"}"#,
+            r#"{"exit":1,"diff":"-"}"#,
+            ["uses bash: a", "used bash false: "],
+        ),
+        (r#""ls""#, "[]", ["uses bash: ", "used bash true: "]),
+        ("null", "null", ["uses bash: ", "used bash true: "]),
+    ] {
+        let news = read_line(&part(input, metadata)).unwrap().unwrap();
+        assert_eq!(short(&Translator::new("s", None).read(&news)), expected, "{input}");
+    }
+}
+
+#[test]
 fn usage_is_whole_numbers() {
     let line = r#"{"type":"step_finish","sessionID":"s","part":{"id":"p","type":"step-finish","reason":"stop",
         "cost":0.00123,"tokens":{"input":5,"output":-1,"reasoning":2,"cache":{"read":3,"write":4}}}}"#;

@@ -209,10 +209,18 @@ impl Seen {
 
 /// What the tool is used for: opencode's own words for it, or what it was given.
 fn title(part: &Part) -> String {
-    const TELLING: [&str; 8] =
-        ["description", "command", "filePath", "pattern", "path", "url", "query", "prompt"];
     let input = &part.state.input;
-    let given = || TELLING.iter().find_map(|name| input.get(*name)?.as_str());
+    let telling = [
+        &input.description,
+        &input.command,
+        &input.file_path,
+        &input.pattern,
+        &input.path,
+        &input.url,
+        &input.query,
+        &input.prompt,
+    ];
+    let given = || telling.into_iter().find_map(Value::as_str);
     let title = match part.state.title.trim() {
         "" => given().unwrap_or_default(),
         title => title,
@@ -222,7 +230,7 @@ fn title(part: &Part) -> String {
 
 /// The tool that the agent wanted to use.
 fn tool_name(part: &Part) -> String {
-    let wanted = part.state.input.get("tool").and_then(Value::as_str);
+    let wanted = part.state.input.tool.as_str();
     match wanted {
         Some(wanted) if part.tool == quirks::INVALID_TOOL => wanted.to_owned(),
         _ => part.tool.clone(),
@@ -237,7 +245,7 @@ fn outcome(part: &Part) -> (bool, String) {
     if part.tool == quirks::INVALID_TOOL {
         return (false, first_line(&state.output, LINE));
     }
-    let exit = state.metadata.get("exit").and_then(Value::as_i64);
+    let exit = state.metadata.exit.as_i64();
     let said: Vec<&str> =
         state.output.lines().map(str::trim).filter(|line| !line.is_empty()).take(2).collect();
     (exit.is_none_or(|code| code == 0), cut(&said.join(" · "), LINE))

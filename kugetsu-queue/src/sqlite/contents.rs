@@ -17,7 +17,7 @@ impl SqliteStore {
     /// Everything that the store holds, as of one instant.
     pub async fn contents(&self) -> Result<Contents, StoreError> {
         self.database
-            .write(|transaction| read(transaction))
+            .write_alone(|transaction| read(transaction))
             .await
             .map_err(|fault| fault.into_store_error(self.path(), "read everything"))
     }
@@ -37,7 +37,7 @@ impl SqliteStore {
     {
         let (path, aside) = (self.path().to_owned(), file::beside(self.path(), suffix));
         self.database
-            .write(move |transaction| {
+            .write_alone(move |transaction| {
                 Fault::must_be_free(&aside)?;
                 let done = match work(&read(transaction)?) {
                     Ok(done) => done,

@@ -21,11 +21,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const APPLICATION: i32 = 0x6b75_6765;
 
 /// Every format so far, the oldest first. One that was released is never changed.
-static FORMATS: [M<'static>; FORMAT as usize] =
-    [M::up(include_str!("migrations/0001.sql")), M::up(include_str!("migrations/0002.sql"))];
+static FORMATS: [M<'static>; FORMAT as usize] = [
+    M::up(include_str!("migrations/0001.sql")),
+    M::up(include_str!("migrations/0002.sql")),
+    M::up(include_str!("migrations/0003.sql")),
+];
 
 /// The newest format, which is the one that is written.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,17 +109,13 @@ fn has_no_log(path: &Path) -> bool {
 
 /// Whether there was a store at `path` once: its lock file says so.
 pub(super) fn was_made(path: &Path) -> bool {
-    fs::metadata(beside(path, ".lock")).is_ok_and(|lock| lock.len() > 0)
+    fs::metadata(lock(path)).is_ok_and(|lock| lock.len() > 0)
 }
 
 fn mark(path: &Path) -> io::Result<()> {
     // For reading too, so that a pipe that has its name keeps nobody waiting.
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(beside(path, ".lock"))?;
+    let mut lock =
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(lock(path))?;
     lock.write_all(b"A store was made here.\n")?;
     lock.sync_all()
 }
@@ -236,9 +235,14 @@ pub(super) fn recognise(connection: &Connection) -> Result<u32, Fault> {
     Ok(found)
 }
 
+/// The file whose kernel lock is held by whoever makes or converts the store, or writes to it.
+pub(super) fn lock(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
 /// The right to make the file or to change its format, for one process at a time.
 pub(super) fn gate(path: &Path) -> Result<KernelLock, Fault> {
-    let mut lock = KernelLock::open(&beside(path, ".lock"))?;
+    let mut lock = KernelLock::open(&lock(path))?;
     let start = Instant::now();
     while !lock.try_take()? {
         if start.elapsed() > PATIENCE {

@@ -23,13 +23,16 @@
 pub mod care;
 mod contents;
 mod database;
+mod desk;
 mod events;
 mod fault;
 mod file;
+mod job;
 mod memos;
 mod notices;
 mod sessions;
 mod tasks;
+mod turn;
 
 use std::path::{Path, PathBuf};
 

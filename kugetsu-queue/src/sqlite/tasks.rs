@@ -72,15 +72,19 @@ impl TaskStore for SqliteStore {
         self.database
             .read(move |connection| {
                 let boot = now.tick.boot.to_string();
-                let (tick, wall) = (number(now.tick.millis), number(now.at.as_millis()));
-                connection
-                    .prepare_cached(NEXT)?
-                    .query_and_then(params![boot, role == Role::Pm, tick, wall], |row| {
-                        // One that cannot be read is never claimed, so nobody waits for it.
-                        read(row).and_then(|_| due_of(row))
-                    })?
-                    .find_map(readable)
-                    .transpose()
+                let mut next: Option<Due> = None;
+                for select in NEXT {
+                    let due = connection
+                        .prepare_cached(select)?
+                        .query_and_then(params![boot, role == Role::Pm], |row| {
+                            // One that cannot be read is never claimed, so nobody waits for it.
+                            read(row).and_then(|_| due_of(row))
+                        })?
+                        .find_map(readable)
+                        .transpose()?;
+                    next = next.into_iter().chain(due).min_by_key(|due| due.wait(now));
+                }
+                Ok(next)
             })
             .await
             .map_err(|fault| fault.into_store_error(self.path(), "look when a task is due"))
@@ -128,11 +132,16 @@ const DUE: &str = "
       AND (issue IS NULL) = ?4
     ORDER BY priority DESC, seq";
 
-/// The first of the times that are still to come, in this boot and in any other.
-const NEXT: &str = "
-    SELECT document, id, due_boot, due_tick, due_wall FROM task
-    WHERE head = 1 AND (issue IS NULL) = ?2
-    ORDER BY CASE WHEN due_boot = ?1 THEN due_tick - ?3 ELSE due_wall - ?4 END";
+/// What is due first, in this boot, and in those before and behind it by name. Only what was left by
+/// another boot is sorted, until it is written again.
+const NEXT: [&str; 3] = [
+    "SELECT document, id, due_boot, due_tick, due_wall FROM task
+     WHERE head = 1 AND (issue IS NULL) = ?2 AND due_boot = ?1 ORDER BY due_tick",
+    "SELECT document, id, due_boot, due_tick, due_wall FROM task
+     WHERE head = 1 AND (issue IS NULL) = ?2 AND due_boot < ?1 ORDER BY due_wall",
+    "SELECT document, id, due_boot, due_tick, due_wall FROM task
+     WHERE head = 1 AND (issue IS NULL) = ?2 AND due_boot > ?1 ORDER BY due_wall",
+];
 
 fn listing(query: &TaskQuery) -> (String, Vec<Value>) {
     let mut select = String::from("SELECT document, id FROM task WHERE 1 = 1");
@@ -362,7 +371,18 @@ mod tests {
 
     #[test]
     fn what_is_due_is_found_without_looking_at_other_tasks() {
-        assert_eq!(plan(DUE, 4), "SCAN task USING INDEX task_ready");
+        assert_eq!(plan(DUE, 4), "SEARCH task USING INDEX task_ready (<expr>=?)");
+    }
+
+    #[test]
+    fn what_is_next_is_found_without_sorting_what_this_boot_has() {
+        let [this, before, behind] = NEXT.map(|select| plan(select, 2));
+        assert_eq!(this, "SEARCH task USING INDEX task_next (<expr>=? AND due_boot=?)");
+        for (other, range) in [(before, '<'), (behind, '>')] {
+            let search =
+                format!("SEARCH task USING INDEX task_next (<expr>=? AND due_boot{range}?)");
+            assert_eq!(other, format!("{search}\nUSE TEMP B-TREE FOR ORDER BY"));
+        }
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use kugetsu_core::{Retry, StoreError, TaskQuery, TaskStore};
+use kugetsu_core::{
+    Cursor, EventLog, Expected, Request, Retry, Role, StoreError, Task, TaskQuery, TaskStore,
+};
 use kugetsu_queue::SqliteStore;
 use rusqlite::Connection;
 
 use super::open;
-use crate::stores::{enqueue, task};
+use crate::stores::{claimed, enqueue, now, task, task_id};
 
 fn file(home: &Path) -> PathBuf {
     home.join("state/kugetsu.db")
@@ -70,7 +72,7 @@ async fn a_newer_format_is_refused() {
     check(SqliteStore::open(file(home.path())).await.unwrap_err());
     // Also where it was open before it was converted.
     let new = task(1);
-    let write = store.commit(&new, kugetsu_core::Expected::Absent, &[]).await;
+    let write = store.commit(&new, Expected::Absent, &[]).await;
     check(write.unwrap_err());
     check(store.list(&TaskQuery::all()).await.unwrap_err());
     let tasks: u32 = newer.query_row("SELECT count(*) FROM task", [], |row| row.get(0)).unwrap();
@@ -159,7 +161,7 @@ async fn a_busy_file_is_worth_another_try() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let waiting = tokio::spawn({
         let store = store.clone();
-        async move { store.commit(&task(0), kugetsu_core::Expected::Absent, &[]).await }
+        async move { store.commit(&task(0), Expected::Absent, &[]).await }
     });
     // Reading goes on meanwhile.
     assert_eq!(store.list(&TaskQuery::all()).await.unwrap(), []);
@@ -167,4 +169,76 @@ async fn a_busy_file_is_worth_another_try() {
     assert_eq!(error.retry(), Retry::Later, "{error}");
     other.execute_batch("COMMIT").unwrap();
     enqueue(&store, &task(0)).await;
+}
+
+/// A file as each older format had it, by the statements that made it then.
+fn older(path: &Path, formats: &[&str], from: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let old = Connection::open(path).unwrap();
+    old.execute_batch(&formats.concat()).unwrap();
+    old.pragma_update(None, "application_id", 0x6b75_6765).unwrap();
+    old.pragma_update(None, "user_version", u32::try_from(formats.len()).unwrap()).unwrap();
+    old.execute("ATTACH ?1 AS new", [from.to_str().unwrap()]).unwrap();
+    for table in ["task", "event"] {
+        old.execute(&format!("INSERT INTO {table} SELECT * FROM new.{table}"), []).unwrap();
+    }
+    old.execute_batch("DETACH new; PRAGMA journal_mode = wal").unwrap();
+}
+
+#[tokio::test]
+async fn one_of_an_older_format_is_brought_to_this_one_with_all_that_is_in_it() {
+    const FORMATS: [&str; 2] = [
+        include_str!("../../../src/sqlite/migrations/0001.sql"),
+        include_str!("../../../src/sqlite/migrations/0002.sql"),
+    ];
+    let source = tempfile::tempdir().unwrap();
+    let new = open(source.path()).await;
+    for number in 0..5 {
+        enqueue(&new, &task(number)).await;
+    }
+    let (taken, told) = claimed(&task(0), "here-0");
+    new.commit(&taken, Expected::At(task(0).revision), &[told]).await.unwrap();
+    let pm = Task::new(task_id(9), Request::pm("What is next?"), now());
+    enqueue(&new, &pm).await;
+    for formats in [&FORMATS[..1], &FORMATS[..]] {
+        let home = tempfile::tempdir().unwrap();
+        older(&file(home.path()), formats, &file(source.path()));
+        let store = open(home.path()).await;
+        assert_eq!(
+            store.list(&TaskQuery::all()).await.unwrap(),
+            new.list(&TaskQuery::all()).await.unwrap()
+        );
+        assert_eq!(
+            store.read(Cursor(0), 100).await.unwrap(),
+            new.read(Cursor(0), 100).await.unwrap()
+        );
+        for (role, due) in [(Role::Dev, 4), (Role::Pm, 1)] {
+            let found = store.due(now(), role, 10).await.unwrap();
+            assert_eq!(found.len(), due);
+            assert_eq!(found, new.due(now(), role, 10).await.unwrap());
+            let next = store.next_due(now(), role).await.unwrap();
+            assert_eq!(next, new.next_due(now(), role).await.unwrap());
+        }
+        let plain = Connection::open(file(home.path())).unwrap();
+        let format: u32 = plain.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
+        assert_eq!(format, 3);
+    }
+}
+
+#[tokio::test]
+async fn writers_do_without_turns_where_there_are_none() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path()).await);
+    // Nothing can be locked in its place, and nothing be made there.
+    let lock = home.path().join("state/kugetsu.db.lock");
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("/proc/no/such/place", &lock).unwrap();
+    enqueue(&open(home.path()).await, &task(0)).await;
+    fs::remove_file(&lock).unwrap();
+    // Somebody holds it and does not move.
+    let held = fs::File::create(&lock).unwrap();
+    held.lock().unwrap();
+    enqueue(&open(home.path()).await, &task(1)).await;
+    drop(held);
+    assert_eq!(open(home.path()).await.list(&TaskQuery::all()).await.unwrap().len(), 2);
 }

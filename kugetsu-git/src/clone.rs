@@ -16,9 +16,11 @@ use crate::fault::{self, Doing, backend};
 use crate::git::Git;
 use crate::lock::Lock;
 use crate::scratch::{FETCH, References, Scratch, make_directory, write_packed};
+use crate::settings::Settings;
 use crate::site::beside;
 use crate::source::Source;
 use crate::stale;
+use crate::unchanged::Told;
 
 /// What follows the remote: its branches and tags.
 const FOLLOWED: [&str; 2] = ["refs/remotes/origin/*", "refs/tags/*"];
@@ -85,6 +87,14 @@ pub(crate) async fn bring(
         return Ok(());
     }
     let begun = fetches.turn();
+    let one = One { git, repository, source: &source, clone: &clone, lock: &lock };
+    if extent == Extent::New
+        && let Some(settings) = git.told.known()
+        && one.is_same_here(settings, &LEFT).await?
+    {
+        fetches.succeeded(clone, begun);
+        return Ok(());
+    }
     let ready = {
         let (lock, clone, source) = (lock.clone(), clone.clone(), source.clone());
         blocking(move || get_ready(&lock, &clone, &source)).await?
@@ -93,7 +103,20 @@ pub(crate) async fn bring(
         // Whatever goes wrong here, the source has it all.
         let _ = lender.lend(git, beside(&clone, "lent"), &ready.scratch, &lock).await;
     }
-    let head = fetch(git, repository, &source, &ready.scratch, &lock, extent).await;
+    let head = if extent == Extent::New && ready.target == clone {
+        match one.look(&ready.scratch).await? {
+            Seen::Same => {
+                fetches.succeeded(clone, begun);
+                return Ok(());
+            }
+            Seen::News { head } => one.fetch(&ready.scratch, extent).await.map(|()| head),
+        }
+    } else {
+        match one.fetch(&ready.scratch, extent).await {
+            Ok(()) => one.ask(&ready.scratch, WHICH).await.map(|told| told.head),
+            Err(error) => Err(error),
+        }
+    };
     {
         let (lock, clone) = (lock.clone(), clone.clone());
         blocking(move || {
@@ -138,6 +161,9 @@ pub(crate) async fn lock(clone: PathBuf) -> Result<Arc<Lock>, WorktreeError> {
     .await
 }
 
+/// What a fetch that died leaves beside the clone.
+const LEFT: [&str; 3] = ["new", "fetch", "lent"];
+
 /// All that a fetch needs.
 struct Ready {
     /// The clone, or the new one that is not in its place yet.
@@ -149,8 +175,8 @@ struct Ready {
 
 fn get_ready(_held: &Lock, clone: &Path, source: &Source) -> Result<Ready, WorktreeError> {
     let (new, scratch) = (beside(clone, "new"), beside(clone, "fetch"));
-    for left_over in [&new, &scratch, &beside(clone, "lent")] {
-        delete(left_over).doing(|| format!("delete {}", left_over.display()))?;
+    for left_over in LEFT.map(|what| beside(clone, what)) {
+        delete(&left_over).doing(|| format!("delete {}", left_over.display()))?;
     }
     let target = if fs::symlink_metadata(clone).is_ok() {
         make_directory(&scratch).doing(|| format!("make {}", scratch.display()))?;
@@ -188,7 +214,7 @@ fn initialise(path: &Path) -> Result<(), WorktreeError> {
     Ok(())
 }
 
-fn followed(repository: &Repository) -> Result<References, git2::Error> {
+pub(crate) fn followed(repository: &Repository) -> Result<References, git2::Error> {
     let odb = repository.odb()?;
     let mut all = BTreeMap::new();
     for glob in FOLLOWED {
@@ -203,45 +229,105 @@ fn followed(repository: &Repository) -> Result<References, git2::Error> {
     Ok(all)
 }
 
-/// Fetches, and asks for the name of the remote's default branch.
-async fn fetch(
-    git: &Git,
-    repository: &RepoRef,
-    source: &Source,
-    scratch: &Scratch,
-    lock: &Lock,
-    extent: Extent,
-) -> Result<Option<String>, WorktreeError> {
-    let told = |what: &str| format!("{what} {repository} from {source}");
-    let mut fetch = vec![
-        "fetch",
-        "--quiet",
-        "--prune",
-        "--no-recurse-submodules",
-        "--no-write-fetch-head",
-        "--update-shallow",
-    ];
-    if extent == Extent::All {
-        fetch.push("--refetch");
+const WHICH: &str = "ask for the default branch of";
+
+/// What a look at the source has shown.
+enum Seen {
+    /// A fetch would bring nothing.
+    Same,
+    News {
+        head: Option<String>,
+    },
+}
+
+/// One clone and its source, while it is brought up to date.
+struct One<'a> {
+    git: &'a Git,
+    repository: &'a RepoRef,
+    source: &'a Source,
+    clone: &'a Path,
+    lock: &'a Arc<Lock>,
+}
+
+impl One<'_> {
+    /// Whether the source is a repository on this machine that is as the clone knows it, and none of
+    /// what fetches `leave` is beside the clone.
+    async fn is_same_here(
+        &self,
+        settings: Arc<Settings>,
+        leave: &'static [&'static str],
+    ) -> Result<bool, WorktreeError> {
+        let (lock, source) = (self.lock.clone(), self.source.clone());
+        let clone = self.clone.to_owned();
+        blocking(move || {
+            if leave.iter().any(|what| fs::symlink_metadata(beside(&clone, what)).is_ok()) {
+                return Ok(false);
+            }
+            let told = Told::here(&source, &settings);
+            told.map_or(Ok(false), |told| is_same(&lock, &clone, &source, &told))
+        })
+        .await
     }
-    fetch.extend(["--end-of-options", "origin"]);
-    let said = git.run(scratch, &scratch.path, &[], &fetch, lock).await?;
-    if !said.success {
-        return Err(fault::refused(&repository.to_string(), &told("fetch"), &said.fault));
+
+    /// Asks the source what it has, and compares.
+    async fn look(&self, scratch: &Scratch) -> Result<Seen, WorktreeError> {
+        if let Some(settings) = self.git.settings(scratch, self.lock).await?
+            && self.is_same_here(settings, &[]).await?
+        {
+            return Ok(Seen::Same);
+        }
+        let told = self.ask(scratch, "fetch").await?;
+        let head = told.head.clone();
+        let (lock, source) = (self.lock.clone(), self.source.clone());
+        let clone = self.clone.to_owned();
+        let same = blocking(move || is_same(&lock, &clone, &source, &told)).await?;
+        Ok(if same { Seen::Same } else { Seen::News { head } })
     }
-    let ask = ["ls-remote", "--quiet", "--symref", "--end-of-options", "origin", "HEAD"];
-    let said = git.run(scratch, &scratch.path, &[], &ask, lock).await?;
-    if !said.success {
-        return Err(fault::refused(
-            &repository.to_string(),
-            &told("ask for the default branch of"),
-            &said.fault,
-        ));
+
+    async fn fetch(&self, scratch: &Scratch, extent: Extent) -> Result<(), WorktreeError> {
+        let mut fetch = vec![
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--update-shallow",
+        ];
+        if extent == Extent::All {
+            fetch.push("--refetch");
+        }
+        fetch.extend(["--end-of-options", "origin"]);
+        self.run(scratch, &fetch, "fetch").await.map(drop)
     }
-    let head = said.out.lines().find_map(|line| {
-        line.strip_prefix("ref: ")?.strip_suffix("\tHEAD")?.trim().strip_prefix("refs/heads/")
-    });
-    Ok(head.map(str::to_owned))
+
+    /// Asks for the default branch, all branches and all tags.
+    async fn ask(&self, scratch: &Scratch, doing: &str) -> Result<Told, WorktreeError> {
+        let ask = ["ls-remote", "--quiet", "--symref", "--end-of-options", "origin"];
+        let ask =
+            ask.into_iter().chain(["HEAD", "refs/heads/*", "refs/tags/*"]).collect::<Vec<_>>();
+        self.run(scratch, &ask, doing).await.map(|out| Told::listed(&out))
+    }
+
+    async fn run(
+        &self,
+        scratch: &Scratch,
+        arguments: &[&str],
+        doing: &str,
+    ) -> Result<String, WorktreeError> {
+        let said = self.git.run(scratch, &scratch.path, &[], arguments, self.lock).await?;
+        if said.success {
+            return Ok(said.out);
+        }
+        let told = format!("{doing} {} from {}", self.repository, self.source);
+        Err(fault::refused(&self.repository.to_string(), &told, &said.fault))
+    }
+}
+
+/// Whether the clone is as told, and says where it comes from.
+fn is_same(_: &Lock, clone: &Path, source: &Source, told: &Told) -> Result<bool, WorktreeError> {
+    let Some(repository) = told.known_in(clone) else { return Ok(false) };
+    point_remote(&repository, source).doing(|| format!("update the clone {}", clone.display()))?;
+    Ok(true)
 }
 
 /// Takes over what was fetched, and puts a new clone into its place.

@@ -7,12 +7,16 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
 /// Deletes what is at `path`, if anything is. Symbolic links in it are deleted, never followed;
-/// directories that were made unwritable are deleted all the same.
+/// directories that were made unwritable are deleted all the same. Several may delete the same at
+/// once.
 pub(crate) fn delete(path: &Path) -> io::Result<()> {
     match delete_once(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(CWD, path)?;
-            delete_once(path)
+            match open_up(CWD, path) {
+                // Somebody else deletes it too.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => delete_once(path),
+            }
         }
         result => result,
     }

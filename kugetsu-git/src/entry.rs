@@ -50,12 +50,38 @@ impl Record {
     }
 }
 
-/// Writes all files of an entry but its index.
+/// Writes all files of a new entry but its index, and makes sure of them, as [`put`] does of one.
 pub(crate) fn write(site: &Site, entry: &Path, record: &Record) -> io::Result<()> {
-    put(&entry.join("HEAD"), format!("ref: {}\n", site.branch()).as_bytes())?;
-    put(&entry.join("commondir"), b"../..\n")?;
-    put(&entry.join("gitdir"), &line(b"", &site.tree.join(".git")))?;
-    put(&entry.join(RECORD), &serde_json::to_vec(record).map_err(io::Error::other)?)
+    start(&entry.join("HEAD"), format!("ref: {}\n", site.branch()).as_bytes())?;
+    start(&entry.join("commondir"), b"../..\n")?;
+    start(&entry.join("gitdir"), &line(b"", &site.tree.join(".git")))?;
+    // Last, since it alone says what nothing else does; the others can be made again of nothing.
+    let record = serde_json::to_vec(record).map_err(io::Error::other)?;
+    start(&entry.join(RECORD), &record)?.sync_data()
+}
+
+/// Writes the link in a worktree that nobody has seen yet.
+pub(crate) fn write_first_link(site: &Site, tree: &Path) -> io::Result<()> {
+    start(&tree.join(".git"), &line(b"gitdir: ", &site.entry())).map(drop)
+}
+
+/// Writes a file that nobody has seen yet, and has the kernel begin to bring it to the disk.
+fn start(path: &Path, text: &[u8]) -> io::Result<File> {
+    let mut file = anew(path)?;
+    file.write_all(text)?;
+    // That it is not needed any more is what has it written soon; nothing depends on it.
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    Ok(file)
+}
+
+/// Opens a new file in the place of whatever is there.
+fn anew(path: &Path) -> io::Result<File> {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Writes the link in the worktree at `tree`, unless it is there.
@@ -68,7 +94,7 @@ pub(crate) fn write_link(site: &Site, tree: &Path) -> io::Result<()> {
 
 /// Tells git to leave the entry alone while it is being made.
 pub(crate) fn lock(entry: &Path) -> io::Result<()> {
-    put(&entry.join(LOCKED), b"kugetsu is making it\n")
+    start(&entry.join(LOCKED), b"kugetsu is making it\n").map(drop)
 }
 
 /// Takes our lock away again; a lock of somebody else's stays.
@@ -223,17 +249,23 @@ fn open_file(path: &Path) -> io::Result<Option<File>> {
 /// Writes a whole file beside and renames it into place, so that no link is followed and no half
 /// file is ever seen.
 pub(crate) fn put(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".kugetsu");
-    let new = path.with_file_name(name);
-    if let Err(error) = fs::remove_file(&new)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let new = beside(path);
+    let mut file = anew(&new)?;
     file.write_all(text)?;
     file.sync_data()?;
     drop(file);
     fs::rename(&new, path)
+}
+
+/// The same, for what can be made again: if the power fails soon, an empty file may be there.
+pub(crate) fn put_soon(path: &Path, text: &[u8]) -> io::Result<()> {
+    let new = beside(path);
+    drop(start(&new, text)?);
+    fs::rename(&new, path)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".kugetsu");
+    path.with_file_name(name)
 }

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::fault::backend;
 use crate::lock::Lock;
 use crate::scratch::Scratch;
+use crate::settings::Told;
 
 /// How long one command may take: enough for a large clone, not for ever.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -60,6 +61,8 @@ const KEPT: [&str; 13] = [
 pub(crate) struct Git {
     pub(crate) program: OsString,
     pub(crate) variables: Vec<(OsString, OsString)>,
+    /// What it has told of the user's settings.
+    pub(crate) told: Told,
 }
 
 /// How a git that was started ended.
@@ -74,7 +77,7 @@ pub(crate) struct Said {
 
 impl Git {
     pub(crate) fn new() -> Self {
-        Self { program: "git".into(), variables: Vec::new() }
+        Self { program: "git".into(), variables: Vec::new(), told: Told::default() }
     }
 
     /// Runs git in `directory` with a git directory of our own. `lock` stays held until it is gone.

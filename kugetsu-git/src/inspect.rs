@@ -1,11 +1,14 @@
 //! What state a worktree is in. Nothing of it is changed, and nothing configured is run.
 
+use std::path::Path;
+
 use git2::{Oid, Repository, RepositoryOpenFlags, StatusOptions};
 use kugetsu_core::{IssueRef, WorktreeError, WorktreeStatus};
 
 use crate::clone::{self, REMOTE};
 use crate::entry::{self, Record};
 use crate::fault::Doing;
+use crate::files;
 use crate::last;
 use crate::lock::Lock;
 use crate::prepare::worktree;
@@ -57,10 +60,12 @@ pub(crate) fn status(site: &Site) -> Result<WorktreeStatus, WorktreeError> {
     }
     last::check(&repository, site)?;
     let mut status = WorktreeStatus::new(worktree(site));
-    status.dirty = dirty(&repository).doing(doing)?;
     let record = Record::read(&entry);
     let base = record.as_ref().and_then(|record| record.base.clone());
     let head = entry::head(&repository, &entry);
+    if !head.is_some_and(|head| is_clean(&repository, site, head).unwrap_or(false)) {
+        status.dirty = dirty(&repository).doing(doing)?;
+    }
     if let Some(head) = head {
         let base_commit = match &base {
             Some(base) => clone::commit_at(&repository, &format!("{REMOTE}{base}"))?,
@@ -75,6 +80,14 @@ pub(crate) fn status(site: &Site) -> Result<WorktreeStatus, WorktreeError> {
     status.head = head.map(|head| head.to_string());
     status.base = base;
     Ok(status)
+}
+
+/// Whether there is nothing to count, which is seen faster than counted.
+fn is_clean(repository: &Repository, site: &Site, head: Oid) -> Result<bool, git2::Error> {
+    let root = repository.find_commit(head)?.tree_id();
+    let (odb, index) = (repository.odb()?, site.entry().join("index"));
+    let is_ignored = |path: &Path| repository.status_should_ignore(path).unwrap_or(false);
+    Ok(files::is_clean(&odb, root, (&site.tree, &index), &is_ignored))
 }
 
 fn dirty(repository: &Repository) -> Result<u32, git2::Error> {

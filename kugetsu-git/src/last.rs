@@ -32,6 +32,14 @@ impl Last {
     }
 }
 
+/// Notes where a new worktree is. The record that was just written says the same, so the disk may
+/// take its time.
+pub(crate) fn note_first(_held: &Lock, site: &Site, commit: Oid) -> Result<(), WorktreeError> {
+    let text = format!("{commit} {}\n", site.branch());
+    entry::put_soon(&site.last(), text.as_bytes())
+        .doing(|| format!("write {}", site.last().display()))
+}
+
 /// Notes where the worktree is. A worktree that is at no commit leaves the note as it was.
 pub(crate) fn note(_held: &Lock, site: &Site) -> Result<(), WorktreeError> {
     let doing = || format!("write {}", site.last().display());

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use git2::{Oid, Repository};
 use kugetsu_core::{Retry, Worktree, WorktreeError, WorktreeSpec};
@@ -13,10 +14,13 @@ use crate::clone::{self, REMOTE};
 use crate::delete::delete;
 use crate::entry::{self, Record};
 use crate::fault::{Doing, backend};
+use crate::files::{self, Laid};
+use crate::git::Git;
 use crate::last;
 use crate::lock::Lock;
 use crate::provider::GitWorktrees;
 use crate::scratch::{References, Scratch, make_directory};
+use crate::settings::Settings;
 use crate::site::Site;
 use crate::stale;
 use crate::standing::{Standing, in_the_way, standing};
@@ -41,6 +45,7 @@ pub(crate) async fn prepare(
     if let Some(worktree) = found {
         return Ok(worktree);
     }
+    worktrees.sweeper.start_once(site.root());
     let repository = spec.issue.repository();
     let refreshed = match worktrees.sources.source(repository) {
         Ok(source) => {
@@ -58,18 +63,83 @@ pub(crate) async fn prepare(
         let (site, lock, base) = (site.clone(), lock.clone(), spec.base.clone());
         blocking(move || plan(&lock, &site, base, refreshed)).await?
     };
-    if let Some(scratch) = &plan.checkout {
-        let index = site.new_entry().join("index");
-        let (commit, tree) = (plan.commit.to_string(), site.new_tree());
-        let places = [("GIT_INDEX_FILE", index.as_path()), ("GIT_WORK_TREE", tree.as_path())];
-        let arguments = ["read-tree", "--reset", "-u", &commit];
-        let said = worktrees.git.run(scratch, &tree, &places, &arguments, &lock).await?;
-        if !said.success {
-            let operation = format!("check out {commit} for {}", spec.issue);
-            return Err(backend(operation, Retry::Later, said.fault));
-        }
+    if plan.checkout {
+        check_out(&worktrees.git, &site, &lock, plan.commit).await?;
     }
     blocking(move || finish(&lock, &site, &plan)).await
+}
+
+/// Writes the worktree's files and its index.
+async fn check_out(
+    git: &Git,
+    site: &Arc<Site>,
+    lock: &Arc<Lock>,
+    commit: Oid,
+) -> Result<(), WorktreeError> {
+    let scratch = {
+        let (site, lock) = (site.clone(), lock.clone());
+        move || {
+            let _held = lock;
+            Scratch::make(site.scratch(), &site.clone, &References::new(), None)
+        }
+    };
+    let mut made = None;
+    let mut settings = git.told.known();
+    if settings.is_none() {
+        let scratch = made.insert(blocking(scratch.clone()).await?);
+        settings = git.settings(scratch, lock).await?;
+    }
+    if let Some(settings) = settings {
+        let stop = Stop::default();
+        let (site, lock, stopped) = (site.clone(), lock.clone(), stop.0.clone());
+        if blocking(move || lay_out(&lock, &site, commit, &settings, &stopped)).await? {
+            return Ok(());
+        }
+    }
+    let scratch = match made {
+        Some(scratch) => scratch,
+        None => blocking(scratch).await?,
+    };
+    let index = site.new_entry().join("index");
+    let (commit, tree) = (commit.to_string(), site.new_tree());
+    let places = [("GIT_INDEX_FILE", index.as_path()), ("GIT_WORK_TREE", tree.as_path())];
+    let arguments = ["read-tree", "--reset", "-u", &commit];
+    let said = git.run(&scratch, &tree, &places, &arguments, lock).await?;
+    if said.success {
+        return Ok(());
+    }
+    let operation = format!("check out {commit} for {}", site.issue);
+    Err(backend(operation, Retry::Later, said.fault))
+}
+
+/// Stops a thread when whoever waits for it is gone.
+#[derive(Debug, Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes the files without git, if that comes to the same. If not, nothing is there.
+fn lay_out(
+    _held: &Lock,
+    site: &Site,
+    commit: Oid,
+    settings: &Settings,
+    stop: &AtomicBool,
+) -> Result<bool, WorktreeError> {
+    let doing = || format!("check out {commit} for {}", site.issue);
+    let objects = site.clone.join("objects");
+    let (tree, index) = (site.new_tree(), site.new_entry().join("index"));
+    let laid = files::lay_out(&objects, commit, (&tree, &index), settings, stop)?;
+    if laid == Laid::Out {
+        return Ok(true);
+    }
+    delete(&tree).and_then(|()| make_directory(&tree)).doing(doing)?;
+    delete(&index).doing(doing)?;
+    Ok(false)
 }
 
 /// Waits until nobody else makes or removes the worktree.
@@ -115,8 +185,8 @@ pub(crate) fn worktree(site: &Site) -> Worktree {
 struct Plan {
     /// The commit that the branch is at.
     commit: Oid,
-    /// With which git directory its files are checked out; `None` if they are there.
-    checkout: Option<Scratch>,
+    /// Whether its files are still to be written.
+    checkout: bool,
 }
 
 fn plan(
@@ -152,11 +222,10 @@ fn plan(
     make_directory(&new_entry).doing(doing)?;
     entry::write(site, &new_entry, &start.record).doing(doing)?;
     if standing == Standing::Tree {
-        return Ok(Plan { commit, checkout: None });
+        return Ok(Plan { commit, checkout: false });
     }
     make_directory(&site.new_tree()).doing(doing)?;
-    let scratch = Scratch::make(site.scratch(), &site.clone, &References::new(), None)?;
-    Ok(Plan { commit, checkout: Some(scratch) })
+    Ok(Plan { commit, checkout: true })
 }
 
 /// Where the work starts from.
@@ -252,13 +321,13 @@ fn rescue(repository: &Repository, site: &Site) -> Result<(), git2::Error> {
 /// then the files.
 fn finish(held: &Lock, site: &Site, plan: &Plan) -> Result<Worktree, WorktreeError> {
     let (entry, new_tree) = (site.entry(), site.new_tree());
-    if plan.checkout.is_none() {
+    if !plan.checkout {
         adopt(site, plan.commit)?;
         last::note(held, site)?;
         return Ok(worktree(site));
     }
     let doing = || format!("put the worktree of {} into its place", site.issue);
-    entry::write_link(site, &new_tree).doing(doing)?;
+    entry::write_first_link(site, &new_tree).doing(doing)?;
     entry::lock(&site.new_entry()).doing(doing)?;
     place_entry(site).doing(doing)?;
     if let Err(error) = fs::rename(&new_tree, &site.tree) {
@@ -268,7 +337,7 @@ fn finish(held: &Lock, site: &Site, plan: &Plan) -> Result<Worktree, WorktreeErr
         });
     }
     entry::unlock(&entry).doing(doing)?;
-    last::note(held, site)?;
+    last::note_first(held, site, plan.commit)?;
     Ok(worktree(site).with_created(true))
 }
 

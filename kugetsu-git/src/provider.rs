@@ -15,6 +15,7 @@ use crate::clone::Fetches;
 use crate::examine::examine;
 use crate::finding::{Finding, Mended};
 use crate::git::Git;
+use crate::gone::Sweeper;
 use crate::inspect::inspect;
 use crate::list::list;
 use crate::mend::mend;
@@ -43,6 +44,7 @@ pub struct GitWorktrees {
     pub(crate) git: Git,
     pub(crate) fetches: Fetches,
     pub(crate) lenders: BTreeMap<RepoRef, Lender>,
+    pub(crate) sweeper: Sweeper,
 }
 
 impl GitWorktrees {
@@ -60,6 +62,7 @@ impl GitWorktrees {
             git: Git::new(),
             fetches: Fetches::default(),
             lenders: BTreeMap::new(),
+            sweeper: Sweeper::default(),
         }
     }
 
@@ -145,8 +148,8 @@ impl WorktreeProvider for GitWorktrees {
     }
 
     async fn remove(&self, issue: &IssueRef, unsaved: Unsaved) -> Result<(), WorktreeError> {
-        let (roots, issue) = (self.roots.clone(), issue.clone());
-        blocking(move || remove(&roots, &issue, unsaved)).await
+        let (roots, issue, sweeper) = (self.roots.clone(), issue.clone(), self.sweeper.clone());
+        blocking(move || remove(&roots, &issue, unsaved, &sweeper)).await
     }
 
     async fn list(&self) -> Result<Vec<Worktree>, WorktreeError> {

@@ -8,6 +8,7 @@ use kugetsu_core::WorktreeError;
 
 use crate::delete::delete;
 use crate::fault::Doing;
+use crate::gone;
 use crate::lock::Lock;
 use crate::site::Roots;
 
@@ -36,6 +37,8 @@ pub(crate) fn recover(roots: &Roots) -> Result<Vec<String>, WorktreeError> {
             told.push(format!("worktree {stem}: it was only half {what}; that half is deleted"));
         }
     }
+    // What was removed to the end is no half: only its files are still there.
+    gone::sweep(&roots.worktrees).doing(|| format!("delete in {}", roots.worktrees.display()))?;
     told.sort();
     Ok(told)
 }

@@ -11,6 +11,7 @@ use crate::clone;
 use crate::delete::delete;
 use crate::entry::{self, Record};
 use crate::fault::Doing;
+use crate::gone::{self, Sweeper};
 use crate::inspect::{status, unpushed};
 use crate::last;
 use crate::prepare::{lock, sweep};
@@ -23,6 +24,7 @@ pub(crate) fn remove(
     roots: &Roots,
     issue: &IssueRef,
     unsaved: Unsaved,
+    sweeper: &Sweeper,
 ) -> Result<(), WorktreeError> {
     if fs::symlink_metadata(&roots.worktrees).is_err() {
         return Ok(());
@@ -52,7 +54,8 @@ pub(crate) fn remove(
     {
         delete_branch(repository, &site)?;
     }
-    delete(&site.old_tree()).doing(doing)?;
+    gone::put_away(&site, &site.old_tree()).doing(doing)?;
+    sweeper.start(site.root());
     lock.retire().doing(doing)
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use kugetsu_core::{IssueRef, RepoRef, WorktreeError};
 
 use crate::fault::Doing;
+use crate::gone::GONE;
 use crate::scratch::make_directory;
 
 /// The two directories below which everything is.
@@ -99,6 +100,16 @@ impl Site {
     /// The worktree while it is deleted.
     pub(crate) fn old_tree(&self) -> PathBuf {
         self.worktrees.join(format!(".{}.old", self.stem))
+    }
+
+    /// Where what was removed waits to be deleted.
+    pub(crate) fn gone(&self, number: u32) -> PathBuf {
+        self.worktrees.join(format!(".{}.{number}.{GONE}", self.stem))
+    }
+
+    /// The directory that it is all in.
+    pub(crate) fn root(&self) -> &Path {
+        &self.worktrees
     }
 
     /// What was moved aside when the worktree was mended.

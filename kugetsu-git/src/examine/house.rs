@@ -10,10 +10,11 @@ use kugetsu_core::WorktreeError;
 use crate::entry::{self, Link};
 use crate::fault::Doing;
 use crate::finding::{Fault, Finding, Remedy};
+use crate::gone::GONE;
 use crate::site::{Roots, Site};
 
 /// What hidden files and directories beside the worktrees are ours.
-const OURS: [&str; 5] = ["lock", "last", "new", "old", "rescue"];
+const OURS: [&str; 6] = ["lock", "last", "new", "old", "rescue", GONE];
 
 pub(super) fn examine(
     roots: &Roots,

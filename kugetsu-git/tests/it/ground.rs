@@ -71,6 +71,20 @@ impl Ground {
         self.worktrees.inspect(&issue(number)).await.unwrap()
     }
 
+    /// Nothing is where worktrees are but what waits to be deleted, and that is deleted at once if
+    /// somebody asks for it.
+    pub(crate) async fn nothing_is_left(&self) {
+        let place = self.path().join("worktrees");
+        let names = || {
+            let all = fs::read_dir(&place).unwrap();
+            all.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let left: Vec<_> = names().into_iter().filter(|name| !name.ends_with(".gone")).collect();
+        assert_eq!(left, Vec::<String>::new());
+        assert_eq!(self.worktrees.recover().await.unwrap(), Vec::<String>::new());
+        assert_eq!(names(), Vec::<String>::new());
+    }
+
     /// Names below the two roots that are neither worktrees, clones nor locks.
     pub(crate) fn left_over(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -79,7 +93,8 @@ impl Ground {
             for entry in fs::read_dir(directory).into_iter().flatten() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 let kind = Path::new(&name).extension().unwrap_or_default();
-                let hidden = name.starts_with('.') && kind != "lock" && kind != "last";
+                let hidden = name.starts_with('.')
+                    && !["lock", "last", "gone"].contains(&kind.to_str().unwrap());
                 if hidden || kind == "new" || (name.starts_with("git.example") && kind == "git") {
                     names.push(name);
                 }
@@ -157,4 +172,34 @@ pub(crate) fn script(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A program that is git, notes each command, and refuses `refused`; and what it has noted.
+pub(crate) struct Noting {
+    pub(crate) program: PathBuf,
+    notes: PathBuf,
+}
+
+impl Noting {
+    pub(crate) fn new(ground: &Ground, refused: &str) -> Self {
+        let (program, notes) = (ground.path().join("noting/git"), ground.path().join("notes"));
+        let text = format!(
+            "#!/bin/sh\n\
+             for word in \"$@\"; do case \"$word\" in\n\
+             fetch|ls-remote|var|read-tree) echo \"$word\" >> '{}'\n\
+             [ \"$word\" = '{refused}' ] && exit 97;;\n\
+             esac; done\n\
+             exec git \"$@\"\n",
+            notes.display()
+        );
+        script(&program, &text);
+        Self { program, notes }
+    }
+
+    /// The commands since the last call.
+    pub(crate) fn taken(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.notes).unwrap_or_default();
+        let _ = fs::remove_file(&self.notes);
+        text.lines().map(str::to_owned).collect()
+    }
 }

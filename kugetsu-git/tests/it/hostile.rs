@@ -57,6 +57,7 @@ async fn odd_references_get_worktrees_of_their_own_inside_the_roots() {
     for reference in &references {
         worktrees.remove(&reference.parse().unwrap(), Unsaved::Keep).await.unwrap();
     }
+    worktrees.recover().await.unwrap();
     assert_eq!(fs::read_dir(root.join("worktrees")).unwrap().count(), 0);
 }
 

@@ -150,7 +150,7 @@ async fn commits_that_went_with_the_clone_are_told() {
         assert!(!tree.exists());
         assert!(ground.prepare(7).await.created);
         ground.worktrees.remove(&issue(7), Unsaved::Keep).await.unwrap();
-        assert_eq!(fs::read_dir(ground.path().join("worktrees")).unwrap().count(), 0);
+        ground.nothing_is_left().await;
     }
 }
 

@@ -9,13 +9,12 @@ async fn remove(ground: &Ground, unsaved: Unsaved) -> Result<(), WorktreeError> 
     ground.worktrees.remove(&issue(7), unsaved).await
 }
 
-fn is_gone(ground: &Ground) {
+async fn is_gone(ground: &Ground) {
     assert!(!ground.tree(7).exists());
     assert!(!ground.entry(7).exists());
     assert_eq!(git(&ground.clone(), &["branch", "--list", "fix/*"]), "");
-    let left: Vec<_> = fs::read_dir(ground.path().join("worktrees")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
     assert_eq!(ground.left_over(), Vec::<String>::new());
+    ground.nothing_is_left().await;
 }
 
 #[tokio::test]
@@ -23,7 +22,7 @@ async fn a_clean_worktree_goes_with_its_branch() {
     let ground = Ground::new();
     ground.prepare(7).await;
     remove(&ground, Unsaved::Keep).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
     remove(&ground, Unsaved::Keep).await.unwrap();
     remove(&ground, Unsaved::Discard).await.unwrap();
 }
@@ -44,7 +43,7 @@ async fn unsaved_work_is_kept_unless_it_is_to_be_discarded() {
     let error = remove(&ground, Unsaved::Keep).await.unwrap_err();
     assert!(matches!(error, WorktreeError::UnsavedWork { dirty: 0, unpushed: 1, .. }), "{error}");
     remove(&ground, Unsaved::Discard).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
 }
 
 #[tokio::test]
@@ -54,7 +53,7 @@ async fn pushed_work_is_saved() {
     commit(&tree, "new.txt");
     git(&tree, &["push", "--quiet", "origin", "HEAD"]);
     remove(&ground, Unsaved::Keep).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
 }
 
 #[tokio::test]
@@ -67,7 +66,7 @@ async fn commits_whose_directory_is_gone_are_kept() {
     assert!(matches!(error, WorktreeError::UnsavedWork { unpushed: 1, .. }), "{error}");
     assert_eq!(git(&ground.clone(), &["rev-parse", "fix/issue-7"]), own);
     remove(&ground, Unsaved::Discard).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
 }
 
 #[tokio::test]
@@ -87,7 +86,7 @@ async fn links_are_deleted_and_not_followed() {
     fs::set_permissions(tree.join("sealed/in"), fs::Permissions::from_mode(0o500)).unwrap();
     fs::set_permissions(tree.join("sealed"), fs::Permissions::from_mode(0o000)).unwrap();
     remove(&ground, Unsaved::Discard).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
     assert_eq!(picture(&outside), before);
 }
 
@@ -98,13 +97,13 @@ async fn what_a_crash_left_behind_is_finished() {
     let old = tree.with_file_name(format!(".{}.old", issue(7).stem()));
     fs::rename(&tree, &old).unwrap();
     remove(&ground, Unsaved::Keep).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
 
     ground.prepare(7).await;
     fs::rename(&tree, &old).unwrap();
     fs::remove_file(ground.entry(7).join("HEAD")).unwrap();
     remove(&ground, Unsaved::Keep).await.unwrap();
-    is_gone(&ground);
+    is_gone(&ground).await;
 
     let tree = ground.prepare(7).await.path;
     fs::create_dir(&old).unwrap();

@@ -10,14 +10,14 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// Three processes that share a large text, and one that has left session and parent. Each says that
 /// it is there.
-const FAMILY: &str = r#"
+const FAMILY: &str = r"
     big=$(head -c 16000000 /dev/zero | tr '\0' x)
     (echo here; read wait; echo ${#big}) <&3 &
     (echo here; read wait; echo ${#big}) <&3 &
     (setsid sh -c 'echo here; exec sleep 1000' &)
     echo here
     wait
-"#;
+";
 
 /// What `/proc` says of one process, read mapping by mapping.
 #[derive(Debug)]

@@ -158,11 +158,10 @@ fn make(to: StoreKind, contents: &Contents, paths: &Paths) -> Result<(), CliErro
 
 /// Has `config.toml` name this store, for good: what comes next must not be on the disk before.
 fn switch(config: &Path, to: StoreKind) -> Result<(), CliError> {
-    let setting = settings::by_key("store");
-    settings::write(
-        config,
-        &setting.map(|setting| (setting, word(to).to_owned())).into_iter().collect::<Vec<_>>(),
-    )
+    let Some(store) = settings::by_key("store") else {
+        return Err(CliError::failed("there is no setting `store`"));
+    };
+    settings::write(config, &[(store, word(to).to_owned())])
 }
 
 /// A store of one of our kinds.

@@ -117,7 +117,7 @@ impl Chart {
         let title = if is_near {
             self.title.to_owned()
         } else {
-            format!("{} ({}, far above)", self.title, self.limit_is)
+            format!("{} ({}: above what is shown)", self.title, self.limit_is)
         };
         let mut text = String::new();
         {

@@ -202,8 +202,8 @@ fn costs(results: &Results) -> String {
     let most = results.rows.last().map_or(0, |row| row.agent_count);
     text += &match memory.capacity {
         Some(fit) if fit > most => format!(
-            ". No more than {most} were tried, and no more are recommended: with more, something else \
-             than memory comes to its end first.\n\n"
+            ". No more than {most} were tried, so no more are recommended: nobody has seen what else \
+             comes to its end with more.\n\n"
         ),
         _ => ".\n\n".to_owned(),
     };

@@ -17,8 +17,8 @@ Examples:
 
 It writes results_<time>.json, summary_<time>.csv, report_<time>.md and two charts. Nothing of
 KUGETSU_DIR is touched, unless with --apply.
-Exit codes: 0 measured, 1 no agent succeeded, 69 opencode is missing, 130 stopped by Ctrl-C: what was
-measured until then is written all the same.")]
+Exit codes: 0 measured, 1 no agent succeeded, 69 opencode is missing, 130 stopped by Ctrl-C: what
+was measured until then is written all the same.")]
 pub(crate) struct Capacity {
     /// Measure 1, 2, 3, 5 and 8 agents at once
     #[arg(long, conflicts_with_all = ["agents", "step", "counts"])]
@@ -144,9 +144,9 @@ mod tests {
     #[test]
     fn the_options_of_the_original_are_understood() {
         let args = read("--agents 15 --step 1 --timeout 120 --memory-limit 1024M").unwrap();
-        assert_eq!(args.timeout, Duration::from_secs(120));
+        assert_eq!(args.timeout, Duration::from_mins(2));
         assert_eq!(args.memory_limit, Some(1 << 30));
-        assert_eq!(read("--timeout 2m").unwrap().timeout, Duration::from_secs(120));
+        assert_eq!(read("--timeout 2m").unwrap().timeout, Duration::from_mins(2));
         assert_eq!(read("--memory-limit 4GiB").unwrap().memory_limit, Some(4 << 30));
         for wrong in ["--timeout 0", "--timeout soon", "--memory-limit 1024", "--memory-limit 0M"] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -117,7 +117,12 @@ fn who_failed_is_counted_with_the_reason_and_the_recommendation_stays_below() {
     // The first row was to fail; the second is none any more.
     assert_eq!(ran.code, 1, "{}", ran.shown());
     let report = fs::read_to_string(file(&desk, "report_")).unwrap();
-    assert!(report.contains("With 1 agent, 1 failed: the model has gone home."), "{report}");
+    assert!(
+        report.contains(
+            "With 1 agent, 1 failed: the attempt stopped at Run: the model has gone home."
+        ),
+        "{report}"
+    );
 }
 
 #[test]

@@ -119,23 +119,23 @@ fn rows(results: &Results) -> String {
          |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for row in &results.rows {
-        let time =
-            |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
         let deviation = match row.stddev_response_time {
             Some(deviation) if row.agent_count > 1 => format!(" ± {deviation:.2}"),
             _ => String::new(),
         };
+        let range = match (row.min_response_time, row.max_response_time) {
+            (Some(least), Some(most)) => format!("{least:.2} – {most:.2}"),
+            _ => "–".to_owned(),
+        };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {}{deviation} | {} – {} | {:.2} | {:.2} | {:.2} % | {:.2} | {:.2} % | \
+            "| {} | {} | {} | {} | {}{deviation} | {range} | {:.2} | {:.2} | {:.2} % | {:.2} | {:.2} % | \
              {:.2} % | {} |",
             row.agent_count,
             row.success_count,
             row.failed_count,
             row.timeout_count,
-            time(row.avg_response_time),
-            time(row.min_response_time),
-            time(row.max_response_time),
+            row.avg_response_time.map_or("–".to_owned(), |mean| format!("{mean:.2}")),
             row.total_duration,
             row.peak_memory_mb,
             row.peak_memory_percent,
@@ -174,12 +174,13 @@ fn costs(results: &Results) -> String {
             text += "\n\nThe column “memory for each” is the memory that was added, divided by the agents. \
                      It shrinks with every agent that shares the server, so its mean says nothing about \
                      how many fit; ";
-            text += &match memory.capacity {
-                Some(fit) => format!(
-                    "by *first + further × (n − 1)*, {fit} would fit into {limit} MB, as far as memory \
-                     goes"
+            let _ = match memory.capacity {
+                Some(fit) => write!(
+                    text,
+                    "by *first + further × (n − 1)*, {fit} would fit into {limit} MB, as far as memory goes"
                 ),
-                None => format!(
+                None => write!(
+                    text,
                     "more agents took no more memory, so {limit} MB hold any number of them"
                 ),
             };
@@ -200,13 +201,14 @@ fn costs(results: &Results) -> String {
         }
     }
     let most = results.rows.last().map_or(0, |row| row.agent_count);
-    text += &match memory.capacity {
-        Some(fit) if fit > most => format!(
-            ". No more than {most} were tried, so no more are recommended: nobody has seen what else \
-             comes to its end with more.\n\n"
-        ),
-        _ => ".\n\n".to_owned(),
-    };
+    if memory.capacity.is_none_or(|fit| fit > most) {
+        let _ = write!(
+            text,
+            ". No more than {most} were tried, so no more are recommended: nobody has seen what else comes \
+             to its end with more"
+        );
+    }
+    text += ".\n\n";
     let own = results.rows.iter().map(|row| row.kugetsu_memory_mb).fold(0.0, f64::max);
     let model = if results.provider == "scripted" { ", with the scripted model in it" } else { "" };
     let _ = writeln!(text, "kugetsu's own process had at most {own:.1} MB{model}.\n");

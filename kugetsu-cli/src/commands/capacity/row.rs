@@ -86,7 +86,7 @@ impl Row {
         let times: Vec<f64> = seen.ends.iter().filter_map(|end| time(end, seen.timeout)).collect();
         let count = |of: fn(&End) -> bool| seen.ends.iter().filter(|end| of(end)).count();
         let most = |of: fn(&Sample) -> f64| seen.samples.iter().map(of).fold(0.0, f64::max);
-        let peak = most(|sample| sample.memory_mb()).max(mb(seen.idle));
+        let peak = most(Sample::memory_mb).max(mb(seen.idle));
         let average = mean(seen.samples.iter().map(Sample::memory_mb)).unwrap_or(mb(seen.idle));
         let (baseline, machine) = (mb(seen.baseline), mb(seen.memory));
         let percent = |part: f64| round(100.0 * part / machine);

@@ -130,7 +130,7 @@ impl Run<'_> {
 
         let idle = look().await?;
         let low = CancellationToken::new();
-        let sampler = Sampler::start(self.machine, low.clone())
+        let watch = Sampler::start(self.machine, low.clone())
             .map_err(|error| CliError::io("start a thread", &error))?;
         let began = Instant::now();
         let mut running = JoinSet::new();
@@ -151,7 +151,7 @@ impl Run<'_> {
         }
         let passed = began.elapsed();
         let after = look().await?;
-        let samples = blocking(move || sampler.stop()).await?;
+        let samples = blocking(move || watch.stop()).await?;
         if self.stop.is_cancelled() {
             return Ok(None);
         }

@@ -218,6 +218,8 @@ fn need(command: &Command) -> Need {
         #[cfg(feature = "testkit")]
         Command::Backend(_) => Need::Person { instead: ASK },
         #[cfg(feature = "demo")]
+        Command::Capacity(_) => Need::Person { instead: ASK },
+        #[cfg(feature = "demo")]
         Command::Demo(_) => Need::Person { instead: ASK },
     }
 }
@@ -252,6 +254,8 @@ fn name(command: &Command) -> String {
         Command::Import(_) => "import",
         #[cfg(feature = "testkit")]
         Command::Backend(_) => "backend",
+        #[cfg(feature = "demo")]
+        Command::Capacity(_) => "capacity",
         Command::Man { .. } => "man",
         Command::Queue(Queue::Enqueue(_)) => "queue enqueue",
         Command::Queue(Queue::Retry { .. }) => "queue retry",
@@ -341,6 +345,7 @@ mod tests {
             ("store convert --to json", person),
             ("import", person),
             ("backend check -- ./x", person),
+            ("capacity --quick", person),
             ("man x", person),
             ("queue clear --all", person),
             ("queue pause", person),

@@ -25,7 +25,7 @@
 //!
 //! | feature | brings | by default |
 //! |---|---|---|
-//! | `demo` | the command `kugetsu demo`, with the scripted model that it runs against | yes |
+//! | `demo` | the commands `kugetsu demo` and `kugetsu capacity`, with the scripted model that they run against | yes |
 //! | `testkit` | the command `kugetsu backend check`, with the promises of every backend | yes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -81,6 +81,7 @@ mod spawn;
 mod supervise;
 mod tree;
 mod trees;
+mod usage;
 
 pub use asked::{main, main_if_asked};
 pub use environment::Environment;
@@ -91,6 +92,7 @@ pub use program::{GuardError, GuardProgram};
 pub use recovery::{Ended, Leftover};
 pub use tree::{StartError, Started, Tree};
 pub use trees::Trees;
+pub use usage::{Usage, machine_memory};
 
 /// What the package's page says compiles.
 #[cfg(doctest)]

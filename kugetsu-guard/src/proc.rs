@@ -27,11 +27,15 @@ pub struct Process {
 }
 
 /// What `/proc/<pid>/stat` says of a process.
-struct Stat {
-    process: Process,
-    parent: i32,
-    session: i32,
-    zombie: bool,
+pub(crate) struct Stat {
+    pub(crate) process: Process,
+    pub(crate) parent: i32,
+    pub(crate) session: i32,
+    pub(crate) zombie: bool,
+    /// The processor time that it has used itself.
+    pub(crate) processor: Duration,
+    /// That of the children that it has waited for.
+    pub(crate) waited_for: Duration,
 }
 
 impl Process {
@@ -127,9 +131,19 @@ pub fn first_child(parent: i32) -> Option<Process> {
         .min_by_key(|process| (process.start, process.pid))
 }
 
+/// This very process.
+pub(crate) fn me() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// All processes there are, those too that wait to be reaped.
+pub(crate) fn all() -> Vec<Stat> {
+    pids().filter_map(stat).collect()
+}
+
 /// Every living process that carries the marker, except this one.
 pub(crate) fn carriers(marker: &Marker) -> Vec<Process> {
-    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let me = me();
     pids()
         .filter(|&pid| pid != me)
         .filter_map(Process::of)
@@ -189,8 +203,22 @@ pub(crate) fn end_carriers(marker: &Marker, at_most: Duration) -> Vec<Process> {
 
 /// The resident memory of a process, in bytes.
 pub fn resident(process: Process) -> Option<u64> {
-    let status = fs::read_to_string(process.file("status")).ok()?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kib(&fs::read_to_string(process.file("status")).ok()?, "VmRSS:")
+}
+
+/// A process's part of the memory that it has, and of what it has in swap, in bytes. The former is
+/// all of its resident memory where the kernel tells nobody its part.
+pub(crate) fn memory(process: Process) -> Option<(u64, u64)> {
+    let rollup = fs::read_to_string(process.file("smaps_rollup")).unwrap_or_default();
+    match kib(&rollup, "Pss:") {
+        Some(part) => Some((part, kib(&rollup, "SwapPss:").unwrap_or_default())),
+        None => resident(process).map(|all| (all, 0)),
+    }
+}
+
+/// The bytes of the line that begins so, in a file that tells kibibytes.
+pub(crate) fn kib(text: &str, name: &str) -> Option<u64> {
+    let kib = text.lines().find_map(|line| line.strip_prefix(name))?;
     kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
@@ -218,7 +246,7 @@ fn pids() -> impl Iterator<Item = i32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-fn stat(pid: i32) -> Option<Stat> {
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
     parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
@@ -227,12 +255,24 @@ fn stat(pid: i32) -> Option<Stat> {
 fn parse_stat(pid: i32, stat: &str) -> Option<Stat> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let state = *fields.first()?;
+    let ticks = |one: usize, other: usize| {
+        let ticks: u64 = fields.get(one)?.parse().ok()?;
+        Some(time(ticks + fields.get(other)?.parse::<u64>().ok()?))
+    };
     Some(Stat {
         process: Process { pid, start: fields.get(19)?.parse().ok()? },
         parent: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
         zombie: matches!(state, "Z" | "X" | "x"),
+        processor: ticks(11, 12)?,
+        waited_for: ticks(13, 14)?,
     })
+}
+
+fn time(ticks: u64) -> Duration {
+    let a_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_secs(ticks / a_second)
+        + Duration::from_nanos(ticks % a_second * 1_000_000_000 / a_second)
 }
 
 fn catches_term(status: &str) -> bool {
@@ -249,12 +289,23 @@ mod tests {
 
     #[test]
     fn a_program_name_with_parentheses_is_no_trouble() {
-        let line = "42 (a) Z (b) S 7 42 42 0 -1 4194304 1 0 0 0 1 2 0 0 20 0 1 0 987654 1000 50 18446744073709551615";
+        let line = "42 (a) Z (b) S 7 42 42 0 -1 4194304 1 0 0 0 1 2 3 0 20 0 1 0 987654 1000 50 18446744073709551615";
         let stat = parse_stat(42, line).unwrap();
         assert_eq!(stat.process, Process { pid: 42, start: 987_654 });
         assert_eq!(stat.parent, 7);
         assert_eq!(stat.session, 42);
         assert!(!stat.zombie);
+        let tick = time(1);
+        assert_eq!((stat.processor, stat.waited_for), (3 * tick, 3 * tick));
+    }
+
+    #[test]
+    fn memory_is_told_in_kibibytes() {
+        let rollup =
+            "Rss:   900 kB\nPss:                 123 kB\nPss_Anon:   7 kB\nSwapPss:  2 kB\n";
+        assert_eq!(kib(rollup, "Pss:"), Some(123 << 10));
+        assert_eq!(kib(rollup, "SwapPss:"), Some(2 << 10));
+        assert_eq!(kib(rollup, "Nothing:"), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::label;
 use crate::marker::Marker;
 use crate::owner::{self, Guarded};
 use crate::proc::Process;
-use crate::{GuardError, Plan, Trees, files};
+use crate::{GuardError, Plan, Trees, Usage, files};
 
 /// Why nothing was started. Nothing is left of it.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,13 @@ impl Tree {
     /// The guard's own process.
     pub fn guard(&self) -> Option<Process> {
         self.guarded.process()
+    }
+
+    /// What the tree uses now: its guard, all that descends from it, and whoever carries its marker.
+    /// Nothing, if it is gone. Blocks the thread for as long as it takes to look through `/proc` and
+    /// at the memory of each process.
+    pub fn usage(&self) -> Usage {
+        Usage::of_tree(self.guard(), &self.record.marker)
     }
 
     /// Asks for the end of the tree: SIGTERM to all of it, and SIGKILL when the plan's grace is over

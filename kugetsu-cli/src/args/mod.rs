@@ -1,6 +1,8 @@
 //! The command line.
 
 mod backend;
+#[cfg(feature = "demo")]
+mod capacity;
 mod care;
 #[cfg(test)]
 mod documented;
@@ -17,6 +19,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backend::Schema;
 #[cfg(feature = "testkit")]
 pub(crate) use backend::{AgentOutput, Backend, BackendKind, CheckBackend};
+#[cfg(feature = "demo")]
+pub(crate) use capacity::{Capacity, CapacityEngine};
 pub(crate) use care::{
     AddServer, Context, Doctor, Env, Import, Server, ServerKind, SetPr, Store, StoreKind,
 };
@@ -178,6 +182,12 @@ pub(crate) enum Command {
     #[cfg(feature = "testkit")]
     #[command(subcommand)]
     Backend(Backend),
+    /// Measure how many agents this machine carries, and what an agent costs
+    ///
+    /// So many real agents at once, more and more of them, against a scripted model unless told otherwise;
+    /// their memory, processor time and response times; and one recommendation with its reason.
+    #[cfg(feature = "demo")]
+    Capacity(Capacity),
     /// Watch four issues being worked on by the real opencode against a scripted model
     #[cfg(feature = "demo")]
     Demo(Demo),

@@ -3,6 +3,8 @@
 mod agents;
 #[cfg(feature = "testkit")]
 mod backend;
+#[cfg(feature = "demo")]
+mod capacity;
 mod completions;
 mod config;
 mod context;
@@ -100,6 +102,8 @@ fn dispatch(command: Command, setup: &Setup) -> Result<(), CliError> {
         Command::Schema(args) => schema::schema(&args, setup.screen()),
         #[cfg(feature = "testkit")]
         Command::Backend(args) => with_agents(setup, backend::backend(args, setup)),
+        #[cfg(feature = "demo")]
+        Command::Capacity(args) => with_agents(setup, capacity::capacity(args, setup)),
         #[cfg(feature = "demo")]
         Command::Demo(args) => with_agents(setup, demo::demo(args, setup)),
     }

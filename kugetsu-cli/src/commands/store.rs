@@ -1,7 +1,5 @@
 //! `kugetsu store`: where everything is kept.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +11,7 @@ use serde_json::json;
 use super::queue_daemon;
 use crate::args::{Store, StoreKind};
 use crate::errors::{CliError, Kind, worker};
-use crate::paths::{Paths, replace};
+use crate::paths::Paths;
 use crate::settings::{self, Origin, Value};
 use crate::setup::Setup;
 
@@ -160,23 +158,10 @@ fn make(to: StoreKind, contents: &Contents, paths: &Paths) -> Result<(), CliErro
 
 /// Has `config.toml` name this store, for good: what comes next must not be on the disk before.
 fn switch(config: &Path, to: StoreKind) -> Result<(), CliError> {
-    let told = |error: &io::Error| CliError::io(format_args!("change {}", config.display()), error);
-    let text = match std::fs::read_to_string(config) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(told(&error)),
+    let Some(store) = settings::by_key("store") else {
+        return Err(CliError::failed("there is no setting `store`"));
     };
-    // A link stays one.
-    let config = config.canonicalize().unwrap_or_else(|_| config.to_owned());
-    let changed = settings::by_key("store")
-        .and_then(|setting| settings::with_setting(&text, setting, word(to)));
-    let Some(changed) = changed else {
-        let message = format!("`store` cannot be set in {}", config.display());
-        return Err(CliError::config(message).hint("write it as `store = \"sqlite\"` there"));
-    };
-    replace(&config, &changed).map_err(|error| told(&error))?;
-    let directory = config.parent().unwrap_or(Path::new("/"));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| told(&e))
+    settings::write(config, &[(store, word(to).to_owned())])
 }
 
 /// A store of one of our kinds.

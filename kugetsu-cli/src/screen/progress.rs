@@ -65,6 +65,20 @@ impl Progress {
         }
     }
 
+    /// Shows how much of a whole is done, on a terminal; `None` elsewhere.
+    #[cfg(feature = "demo")]
+    pub(crate) fn bar(&self, title: &str) -> Option<Bar> {
+        let live = self.live.clone()?;
+        let bar = live.add(ProgressBar::new(PARTS));
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {bar:20}  {wide_msg}")
+        {
+            bar.set_style(style.tick_chars(&format!("{} ", live::SPINNER)).progress_chars("█▌░"));
+        }
+        bar.set_prefix(self.screen.remarked(Tone::Strong, title));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Some(Bar { live, bar })
+    }
+
     /// Shows nothing any more, so that the terminal is free when this process ends at once.
     pub(crate) fn leave(&self) {
         if let Some(area) = &self.live {
@@ -82,6 +96,35 @@ impl Progress {
             None if !self.screen.json => self.screen.remark(line),
             None => {}
         }
+    }
+}
+
+/// How finely a [`Bar`] is drawn.
+#[cfg(feature = "demo")]
+const PARTS: u64 = 1000;
+
+/// How much of a whole is done. Dropping it takes it from the screen.
+#[cfg(feature = "demo")]
+pub(crate) struct Bar {
+    live: MultiProgress,
+    bar: ProgressBar,
+}
+
+#[cfg(feature = "demo")]
+impl Bar {
+    /// So much is done, from 0 to 1, and this is said beside it.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    pub(crate) fn draw(&self, done: f64, message: &str) {
+        self.bar.set_position((done.clamp(0.0, 1.0) * PARTS as f64) as u64);
+        self.bar.set_message(message.to_owned());
+    }
+}
+
+#[cfg(feature = "demo")]
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        self.live.remove(&self.bar);
     }
 }
 

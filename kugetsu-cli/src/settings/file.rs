@@ -10,6 +10,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::{Origin, Setting, Settings, agents, plugins, sinks, table, unknown};
 use crate::errors::CliError;
+use crate::paths;
 
 /// Reads `config.toml`, if it is there.
 pub(super) fn read_toml(path: &Path, settings: &mut Settings) -> Result<(), CliError> {
@@ -131,9 +132,32 @@ pub(crate) fn commented() -> String {
     text + sinks::EXAMPLE + agents::EXAMPLE + plugins::EXAMPLE
 }
 
+/// Has `config.toml` say this, for good: it is on the disk when this returns. All else in it stays as
+/// it was.
+pub(crate) fn write(config: &Path, values: &[(&'static Setting, String)]) -> Result<(), CliError> {
+    let told = |error: &io::Error| CliError::io(format_args!("change {}", config.display()), error);
+    // A link stays one.
+    let config = config.canonicalize().unwrap_or_else(|_| config.to_owned());
+    // Two who write at once must not forget one another's.
+    let _lock = paths::lock_beside(&config).map_err(|error| told(&error))?;
+    let mut text = match paths::read(&config) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(told(&error)),
+    };
+    for (setting, value) in values {
+        text = with_setting(&text, setting, value).ok_or_else(|| {
+            let (key, line) = (setting.key, setting.kind.toml(value));
+            CliError::config(format!("`{key}` cannot be set in {}", config.display()))
+                .hint(format!("write it as `{key} = {line}` there"))
+        })?;
+    }
+    paths::replace(&config, &text).map_err(|error| told(&error))
+}
+
 /// The text of a `config.toml` with this setting set to this text, and all else as it was. `None` if
 /// that cannot be written into it.
-pub(crate) fn with_setting(text: &str, setting: &Setting, value: &str) -> Option<String> {
+fn with_setting(text: &str, setting: &Setting, value: &str) -> Option<String> {
     let table = DeTable::parse(text).ok()?.into_inner();
     let stands = |(name, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
         let name = name.into_inner();
@@ -148,9 +172,10 @@ pub(crate) fn with_setting(text: &str, setting: &Setting, value: &str) -> Option
         changed.insert_str(behind_comment(text, &format!("# {} = ", setting.key)), &line);
     }
     let said = DeTable::parse(&changed).ok()?.into_inner();
-    let is_said = said.iter().any(|(name, said)| {
-        let name = name.get_ref();
-        (name == setting.key || name == setting.variable) && said.get_ref().as_str() == Some(value)
+    let is_said = said.into_iter().any(|(name, said)| {
+        let offset = name.span().start;
+        let plain = plain(name.get_ref(), offset, said, &|_| String::new());
+        plain.is_ok_and(|(of, said)| of.key == setting.key && said == value)
     });
     is_said.then_some(changed)
 }
@@ -168,7 +193,7 @@ fn behind_comment(text: &str, comment: &str) -> usize {
 }
 
 fn read(path: &Path) -> Result<Option<String>, CliError> {
-    match crate::paths::read(path) {
+    match paths::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(CliError::config(format!("could not read {}: {error}", path.display()))),
@@ -238,5 +263,18 @@ mod tests {
         // What would land inside of a text is not written at all.
         check("a = \"\"\"\n# store = \"x\"\n\"\"\"\n", None);
         check("this is no TOML", None);
+        let agents = table::by_key("max_concurrent_agents").unwrap();
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(with_setting(text, agents, "5").as_deref(), expected, "{text:?}");
+        };
+        check(
+            "# many\nmax_concurrent_agents = 3 # now\n",
+            Some("# many\nmax_concurrent_agents = 5 # now\n"),
+        );
+        check("MAX_CONCURRENT_AGENTS = \"3\"", Some("MAX_CONCURRENT_AGENTS = 5"));
+        check(
+            "# max_concurrent_agents = 3\n",
+            Some("# max_concurrent_agents = 3\nmax_concurrent_agents = 5\n"),
+        );
     }
 }

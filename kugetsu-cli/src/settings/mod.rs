@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use agents::{AgentFor, ProgramAgent, Speaks};
 pub(crate) use fields::Text;
-pub(crate) use file::{FlatLine, commented, flat_line, with_setting};
+pub(crate) use file::{FlatLine, commented, flat_line, write};
 pub(crate) use plugins::{PREFIX as PLUGIN, PluginTable};
 pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
@@ -327,6 +327,12 @@ impl Settings {
             value.origin = origin;
         }
     }
+}
+
+/// The setting of this name, as it is in a file or in the environment.
+#[cfg(feature = "demo")]
+pub(crate) fn named(name: &str) -> Option<&'static Setting> {
+    table::by_key(name).or_else(|| table::by_variable(name))
 }
 
 /// The variables that `config.toml` names as those of sinks' secrets, also where it makes no sense.

@@ -79,7 +79,8 @@ impl Setup {
         no_backend(setting, name, &[], self.agent_names().iter())
     }
 
-    fn agent_made(&self, name: &str) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
+    /// The agent of this name, whichever one is set; `None` if none is set up.
+    pub(crate) fn agent_made(&self, name: &str) -> Result<Option<Arc<dyn AgentRunner>>, CliError> {
         let place = self.place()?;
         if let Some(make) = self.registry.agents.get(name) {
             return Ok(Some(make(place)?));

@@ -114,13 +114,18 @@ impl Setup {
         &self.global.config
     }
 
-    /// The same command elsewhere: in another directory of kugetsu's, with other variables.
+    /// The same command elsewhere: in another directory of kugetsu's, with other variables, and with
+    /// these settings from the command line.
     #[cfg(feature = "demo")]
-    pub(crate) fn elsewhere(&self, variables: BTreeMap<OsString, OsString>) -> Self {
+    pub(crate) fn elsewhere(
+        &self,
+        variables: BTreeMap<OsString, OsString>,
+        flags: Vec<String>,
+    ) -> Self {
         let mut around =
             Surroundings::new(&self.around.directory, std::io::sink(), std::io::sink());
         around.variables = variables;
-        let global = Global { config: self.global.config.clone(), ..self.global };
+        let global = Global { config: flags, ..self.global };
         Self::new(self.registry.clone(), Arc::clone(&self.screen), around, global)
     }
 

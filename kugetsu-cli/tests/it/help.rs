@@ -16,6 +16,7 @@ fn each_command_has_help() {
         "prune",
         "config",
         "demo",
+        "capacity",
         "completions",
         "queue",
         "queue-daemon",

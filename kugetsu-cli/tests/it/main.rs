@@ -4,6 +4,7 @@
 mod backend;
 mod bugs;
 mod canaries;
+mod capacity;
 mod context;
 mod daemon;
 mod delegate;

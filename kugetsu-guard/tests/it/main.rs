@@ -3,3 +3,4 @@
 
 mod guard;
 mod owner;
+mod usage;

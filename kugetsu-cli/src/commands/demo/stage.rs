@@ -51,7 +51,7 @@ impl Stage {
         variables.insert("KUGETSU_DIR".into(), directory.join("kugetsu").into());
         variables.insert("KUGETSU_OPENCODE".into(), program.into());
         variables.insert("MAX_CONCURRENT_AGENTS".into(), AGENTS.to_string().into());
-        let setup = outer.elsewhere(variables.clone());
+        let setup = outer.elsewhere(variables.clone(), outer.flags().to_vec());
         Ok(Self { directory, repository, variables, setup, _model: model })
     }
 

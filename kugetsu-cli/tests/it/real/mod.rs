@@ -3,6 +3,7 @@
 mod agents;
 mod attribution;
 mod canaries;
+mod capacity;
 mod daemon;
 mod death;
 mod doctor;

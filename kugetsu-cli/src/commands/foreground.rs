@@ -111,7 +111,11 @@ pub(super) async fn watched(
 ) -> Result<Task, CliError> {
     // Tried without waiting first, so that a wait can be told.
     match shown(engine, request.clone(), Wait::No, stop, watch).await? {
-        Err(busy @ (StartError::NoSlot { .. } | StartError::InUse { .. })) if wait != Wait::No => {
+        Err(
+            busy @ (StartError::NoSlot { .. }
+            | StartError::InUse { .. }
+            | StartError::NoRoom { .. }),
+        ) if wait != Wait::No => {
             watch.waits(&format!("waiting: {busy}"));
             Ok(shown(engine, request, wait, stop, watch).await??)
         }

@@ -76,6 +76,14 @@ impl Pool {
         Ok(Lease(server))
     }
 
+    /// Whether a server is up or coming up.
+    pub(crate) fn is_warm(&self) -> bool {
+        // Whoever holds the lock is about to have one.
+        self.current.try_lock().map_or(true, |current| {
+            current.as_ref().is_some_and(|server| server.death().is_none())
+        })
+    }
+
     /// The runner's directory, in which nothing is left of earlier processes.
     pub(crate) async fn state(&self) -> Result<State, AgentError> {
         let state = State::open(&self.config.state).map_err(|error| {

@@ -3,6 +3,7 @@
 mod agents;
 #[cfg(feature = "testkit")]
 mod backend;
+mod beside;
 mod completions;
 mod config;
 mod context;

@@ -59,6 +59,10 @@ impl Daemon {
         daemon
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn terminate(&self) {
         let pid = i32::try_from(self.0.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod backend;
+mod beside;
 mod bugs;
 mod canaries;
 mod context;
@@ -28,6 +29,7 @@ mod program;
 mod prune;
 mod queue;
 mod real;
+mod room;
 mod server;
 mod set_pr;
 mod settings;

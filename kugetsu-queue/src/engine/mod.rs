@@ -1,5 +1,6 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod beside;
 mod pulse;
 mod recover;
 mod room;

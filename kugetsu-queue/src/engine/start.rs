@@ -109,25 +109,11 @@ impl Engine {
         ended.ok_or(StartError::LeaseLost { task: id })
     }
 
-    /// The slots of a task: the issue's own first, so that nobody who waits for an issue keeps an
-    /// agent's place. Who waits for room on the machine keeps none either.
-    async fn take_slots(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
-        let patience = match wait {
-            Wait::No => Patience::None,
-            Wait::For(time) => Patience::Until(self.line.clock.tick().plus(time)),
-            Wait::Forever => Patience::Endless,
-        };
-        let (issue, class) = match task.request.issue() {
-            Some(issue) => (Some(SlotKey::Issue(issue.clone())), SlotKey::Dev),
-            None => (None, SlotKey::Pm),
-        };
-        let lane = task.lane();
+    /// The slots of a task, when the machine has room for its agent. Who waits for room keeps none.
+    pub(super) async fn take_slots(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+        let patience = self.patience(wait);
         loop {
-            let mut slots = Vec::new();
-            if let Some(issue) = &issue {
-                slots.push(self.take(issue, &lane, patience).await?);
-            }
-            let place = self.take(&class, &lane, patience).await?;
+            let (mut slots, place) = self.take_with(task, patience).await?;
             let Err(lack) = self.room(&task.request, &place).await else {
                 slots.push(place);
                 return Ok(slots);
@@ -143,6 +129,40 @@ impl Engine {
                 _ => self.line.clock.sleep_until(again).await,
             }
         }
+    }
+
+    /// The slots of a task, whether there is room or not.
+    pub(super) async fn take_places(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+        let (mut slots, place) = self.take_with(task, self.patience(wait)).await?;
+        slots.push(place);
+        Ok(slots)
+    }
+
+    fn patience(&self, wait: Wait) -> Patience {
+        match wait {
+            Wait::No => Patience::None,
+            Wait::For(time) => Patience::Until(self.line.clock.tick().plus(time)),
+            Wait::Forever => Patience::Endless,
+        }
+    }
+
+    /// The issue's slot first, so that nobody who waits for an issue keeps an agent's place, and then
+    /// that place.
+    async fn take_with(
+        &self,
+        task: &Task,
+        patience: Patience,
+    ) -> Result<(Vec<Slot>, Slot), StartError> {
+        let (issue, class) = match task.request.issue() {
+            Some(issue) => (Some(SlotKey::Issue(issue.clone())), SlotKey::Dev),
+            None => (None, SlotKey::Pm),
+        };
+        let (lane, mut slots) = (task.lane(), Vec::new());
+        if let Some(issue) = &issue {
+            slots.push(self.take(issue, &lane, patience).await?);
+        }
+        let place = self.take(&class, &lane, patience).await?;
+        Ok((slots, place))
     }
 
     async fn take(

@@ -20,6 +20,7 @@ use crate::screen::escape;
 pub(crate) enum Kind {
     Failed,
     NoSlot,
+    NoRoom,
     InUse,
     Usage,
     Missing,
@@ -33,7 +34,7 @@ impl Kind {
     pub(crate) fn exit(self) -> u8 {
         match self {
             Self::Failed => exit::FAILED,
-            Self::NoSlot | Self::InUse => exit::NO_SLOT,
+            Self::NoSlot | Self::NoRoom | Self::InUse => exit::NO_SLOT,
             Self::Usage => exit::USAGE,
             Self::Missing => exit::MISSING,
             Self::Damaged => exit::DAMAGED,
@@ -47,6 +48,7 @@ impl Kind {
         match self {
             Self::Failed => "failed",
             Self::NoSlot => "no_slot",
+            Self::NoRoom => "no_room",
             Self::InUse => "in_use",
             Self::Usage => "usage",
             Self::Missing => "missing",
@@ -302,6 +304,13 @@ impl From<StartError> for CliError {
             StartError::NoSlot { holders, .. } => {
                 Self::new(Kind::NoSlot, format!("{message}{}", listed(&holders)))
                     .hint("try again later, wait with `--wait`, or raise `max_concurrent_agents`")
+            }
+            StartError::NoRoom { lack } => {
+                Self::new(Kind::NoRoom, format!("the machine has no room for another agent: {lack}"))
+                    .hint(
+                        "try again later, wait with `--wait`, or lower `memory_reserve_mb` or \
+                         `disk_reserve_mb`",
+                    )
             }
             StartError::InUse { issue, holder } => {
                 let who = holder.as_ref().map(|holder| format!(": {}", worker(holder)));

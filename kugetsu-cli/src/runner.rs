@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum as _};
 use kugetsu_core::{AgentError, AgentRunner, StoreError, WorktreeError, WorktreeProvider};
-use kugetsu_queue::Mask;
+use kugetsu_queue::{Machine, Mask};
 use kugetsu_queue::mask::MASKED;
 
 use crate::args::{Cli, Color};
@@ -35,6 +35,7 @@ pub(crate) struct Registry {
     pub(crate) agents: BTreeMap<String, Factory<Arc<dyn AgentRunner>, AgentError>>,
     pub(crate) stores: BTreeMap<String, OpenStore>,
     pub(crate) worktrees: BTreeMap<String, Factory<Arc<dyn WorktreeProvider>, WorktreeError>>,
+    pub(crate) machine: Option<Arc<dyn Machine>>,
 }
 
 /// The command `kugetsu`, with the backends that it knows.
@@ -81,6 +82,12 @@ impl CliRunner {
         + 'static,
     ) -> Self {
         self.registry.worktrees.insert(name.into(), Arc::new(make));
+        self
+    }
+
+    /// Looks at this machine before an agent starts, instead of at the one on which this process runs.
+    pub fn with_machine(mut self, machine: impl Machine) -> Self {
+        self.registry.machine = Some(Arc::new(machine));
         self
     }
 

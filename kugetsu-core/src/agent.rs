@@ -56,6 +56,12 @@ pub trait AgentRunner: fmt::Debug + Send + Sync + 'static {
     /// returns when nothing of it is left. A later run starts anew. A runner that keeps nothing alive
     /// has nothing to do.
     async fn shut_down(&self) {}
+
+    /// Whether a run that starts now joins a process that is up or coming up, such as a server, and so
+    /// needs little memory of its own. A hint, asked before a start on a machine that is short of it.
+    fn is_warm(&self) -> bool {
+        false
+    }
 }
 
 /// Agent sessions outside of a run.

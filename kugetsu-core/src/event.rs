@@ -124,6 +124,13 @@ pub enum Happening {
         /// How it ended.
         outcome: Outcome,
     },
+    /// Its attempt was the last of several that failed in a row, so that the queue rests for a while.
+    QueueHeld {
+        /// Why, in words.
+        reason: String,
+        /// Until when nothing is taken from the queue.
+        until: Timestamp,
+    },
     /// Something that this version of kugetsu does not know, kept as it was.
     #[serde(untagged)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -142,6 +149,7 @@ impl KnownTypes for Happening {
         "retry_scheduled",
         "released",
         "settled",
+        "queue_held",
     ];
 }
 

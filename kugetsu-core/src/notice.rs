@@ -13,7 +13,7 @@ use crate::issue::IssueRef;
 use crate::task::Outcome;
 use crate::time::Timestamp;
 
-/// What kind of thing a notice tells. The original's five names, and `task_blocked`.
+/// What kind of thing a notice tells. The original's five names, `task_blocked` and `queue_held`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +31,8 @@ pub enum NoticeKind {
     TaskError,
     /// An agent asked for something that nobody may grant.
     TaskBlocked,
+    /// The queue rests, since attempt after attempt failed.
+    QueueHeld,
 }
 
 impl fmt::Display for NoticeKind {
@@ -42,6 +44,7 @@ impl fmt::Display for NoticeKind {
             Self::TaskCompleted => "task_completed",
             Self::TaskError => "task_error",
             Self::TaskBlocked => "task_blocked",
+            Self::QueueHeld => "queue_held",
         })
     }
 }
@@ -142,6 +145,11 @@ fn words(event: &Event) -> Option<(NoticeKind, Severity, String)> {
                 (NoticeKind::TaskError, Severity::Warning, format!("{name} was cancelled."))
             }
         },
+        Happening::QueueHeld { reason, .. } => (
+            NoticeKind::QueueHeld,
+            Severity::Warning,
+            format!("The queue rests for a while: {reason}"),
+        ),
         _ => return None,
     })
 }

@@ -82,7 +82,9 @@ pub struct Limits {
     pub grace: Duration,
     /// Between two looks at what a busy session asks, beside the events that tell it.
     pub look: Duration,
-    /// A server without runs is ended when it holds more memory than this, in bytes.
+    /// A server that holds more memory than this, in bytes, gets no more runs: it is ended, once those
+    /// that it has are over. Meanwhile there is another one. What counts is the resident memory of the
+    /// server's own process, without its tools.
     pub memory: u64,
     /// A server is ended when nobody has used it for so long.
     pub idle: Duration,

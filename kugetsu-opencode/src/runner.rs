@@ -247,4 +247,8 @@ impl AgentRunner for OpencodeRunner {
     async fn shut_down(&self) {
         Self::shut_down(self).await;
     }
+
+    fn is_warm(&self) -> bool {
+        self.config().engine == Engine::Server && self.inner.pool.is_warm()
+    }
 }

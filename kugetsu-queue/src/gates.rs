@@ -113,6 +113,8 @@ pub enum GateName {
     Pause,
     /// The model's provider is not at its limit.
     Provider,
+    /// The queue does not rest after failures.
+    Circuit,
     /// The task's time has come.
     Time,
     /// No earlier task of its lane is open.
@@ -123,6 +125,8 @@ pub enum GateName {
     Issue,
     /// A place for an agent is free.
     Agent,
+    /// The machine has room for another agent.
+    Room,
 }
 
 impl GateName {
@@ -133,11 +137,13 @@ impl GateName {
             Self::Queued => "A task is queued.",
             Self::Pause => "The queue is not paused.",
             Self::Provider => "The model's provider is not at its limit.",
+            Self::Circuit => "The queue does not rest after failures.",
             Self::Time => "Its time has come.",
             Self::Lane => "No earlier task comes before it.",
             Self::Daemon => "The daemon runs.",
             Self::Issue => "Nobody else works on the issue.",
             Self::Agent => "A place for an agent is free.",
+            Self::Room => "The machine has room for another agent.",
         }
     }
 }
@@ -207,6 +213,7 @@ pub fn gates(seen: &Situation) -> Vec<Gate> {
         (Name::Queued, queued(seen)),
         (Name::Pause, pause(seen)),
         (Name::Provider, provider(seen)),
+        (Name::Circuit, circuit(seen)),
     ];
     if let Some(task) = task {
         gates.push((Name::Time, time(seen, task)));
@@ -217,6 +224,7 @@ pub fn gates(seen: &Situation) -> Vec<Gate> {
         gates.push((Name::Issue, issue(seen)));
     }
     gates.push((Name::Agent, agent(seen)));
+    gates.push((Name::Room, room(seen)));
     let runs = running(seen).is_some();
     let state = |state: Option<GateState>| state.filter(|_| !runs).unwrap_or(GateState::Open);
     gates.into_iter().map(|(name, closed)| Gate { name, state: state(closed) }).collect()
@@ -271,6 +279,25 @@ fn provider(seen: &Situation) -> Option<GateState> {
         None => "the provider's next answer".to_owned(),
     };
     Some(closed(because(hold), Some(hold.since), opens))
+}
+
+fn circuit(seen: &Situation) -> Option<GateState> {
+    let hold = seen.holds.iter().find(|hold| hold.kind == HoldKind::Circuit)?;
+    let opens = match hold.until {
+        Some(until) => {
+            let wait = in_words(until.wait(seen.now));
+            format!("an attempt that succeeds; the next one tries in {wait}, or `kugetsu queue resume`")
+        }
+        None => "`kugetsu queue resume`".to_owned(),
+    };
+    Some(closed(because(hold), Some(hold.since), opens))
+}
+
+fn room(seen: &Situation) -> Option<GateState> {
+    let hold = seen.holds.iter().find(|hold| hold.kind == HoldKind::Room)?;
+    let waits_for = format!("waiting: {}", hold.reason);
+    let opens = "it goes on by itself as soon as there is room";
+    Some(closed(waits_for, Some(hold.since), opens))
 }
 
 fn because(hold: &Hold) -> String {

@@ -59,6 +59,7 @@ mod fault;
 mod fence;
 mod worker;
 
+pub mod admission;
 pub mod care;
 pub mod context;
 pub mod deliver;
@@ -75,6 +76,7 @@ pub mod slots;
 pub mod sqlite;
 pub mod watch;
 
+pub use admission::{Admission, Lack, Look, Machine, ThisMachine};
 pub use brief::{Brief, Untrusted, brief};
 pub use care::Records;
 pub use clock::{SystemChance, SystemClock};
@@ -82,7 +84,7 @@ pub use contents::Contents;
 pub use context::{Contexts, IssueContext, Said, Speaker};
 pub use deliver::{Delivery, DeliveryError, SinkNews};
 pub use engine::{Backends, Engine, Recovered, ServeError, Shutdown, StartError, Wait};
-pub use hold::{Hold, HoldKind, Holds};
+pub use hold::{Circuit, Hold, HoldKind, Holds};
 pub use inbox::Inbox;
 pub use json::JsonStore;
 pub use line::rules::{Prompts, Verbosity};

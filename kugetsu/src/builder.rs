@@ -13,7 +13,8 @@ use kugetsu_core::{
 #[cfg(feature = "git")]
 use kugetsu_git::Source;
 use kugetsu_queue::{
-    Backends, Delivery, Engine, FileSlots, SlotLimits, SystemChance, SystemClock, new_worker,
+    Admission, Backends, Circuit, Delivery, Engine, FileSlots, SlotLimits, SystemChance, SystemClock,
+    ThisMachine, new_worker,
 };
 use tokio::sync::OnceCell;
 
@@ -46,6 +47,7 @@ pub(crate) struct Stores {
 /// | agent | has to be given | opencode from the `PATH` (feature `opencode`) |
 /// | logs, contexts | none | `logs/`, `context/` |
 /// | clock, chance | the machine's | the machine's |
+/// | room on the machine | memory is looked at | memory and the disk are looked at |
 #[derive(Default)]
 pub struct Builder {
     directory: Option<PathBuf>,
@@ -60,6 +62,8 @@ pub struct Builder {
     notifiers: Vec<Arc<dyn Notifier>>,
     time: Option<(Arc<dyn Clock>, Arc<dyn Chance>)>,
     drain: Option<Duration>,
+    /// `None` is the usual one.
+    admission: Option<Option<Admission>>,
     tuning: Vec<Tuning>,
     #[cfg(feature = "git")]
     sources: Vec<(RepoRef, Source)>,
@@ -205,6 +209,13 @@ impl Builder {
         self
     }
 
+    /// How much room the machine has to have for an agent to start, or that nobody looks; the usual
+    /// reserves unless set. Agents that run are never stopped for it.
+    pub fn admission(mut self, admission: Option<Admission>) -> Self {
+        self.admission = Some(admission);
+        self
+    }
+
     /// Whatever else an engine can be told: limits, prompts, a mask, the base branch.
     pub fn tune(mut self, tune: impl FnOnce(Engine) -> Engine + Send + 'static) -> Self {
         self.tuning.push(Box::new(tune));
@@ -262,6 +273,11 @@ impl Builder {
             |backends: Backends, (repository, agent)| backends.with_agent_for(repository, agent);
         let backends = self.agent_for.into_iter().fold(backends, of);
         let engine = Engine::new(backends, new_worker()?, home.path());
+        let admission = self.admission.unwrap_or_else(|| {
+            let places = directory.map(|directory| [directory.join("worktrees"), directory.into()]);
+            Some(Admission::new(ThisMachine::new(places.into_iter().flatten())))
+        });
+        let engine = engine.with_admission(admission).with_circuit(Some(Circuit::default()));
         let engine = match directory {
             Some(directory) => place::furnished(engine, directory)?,
             None => engine,

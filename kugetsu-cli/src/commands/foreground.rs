@@ -11,7 +11,7 @@ use kugetsu_core::{
 use kugetsu_queue::{Engine, Follower, StartError, Wait};
 use tokio_util::sync::CancellationToken;
 
-use super::queue;
+use super::{beside, queue};
 use crate::args::Turn;
 use crate::errors::{CliError, Kind};
 use crate::screen::progress::{Progress, Watch};
@@ -61,6 +61,7 @@ fn wait(turn: &Turn) -> Wait {
 }
 
 /// Runs an agent for the issue and shows it, then says what came of it; or leaves it to the daemon.
+/// Where a daemon runs, it is the daemon that runs the agent, and this follows it.
 pub(super) async fn work(
     setup: &Setup,
     issue: &IssueRef,
@@ -80,7 +81,10 @@ pub(super) async fn work(
     let progress = Arc::new(Progress::new(screen));
     let _signals = listen(setup, &progress, &stop)?;
     let mut watch = progress.watch("", &issue.to_string());
-    let ended = watched(&engine, request, wait, &stop, &mut watch).await;
+    let ended = match beside::Beside::a_daemon(setup, &engine).await? {
+        Some(beside) => beside.work(request, wait, &stop, &mut watch).await,
+        None => watched(&engine, request, wait, &stop, &mut watch).await,
+    };
     watch.end();
     let task = ended?;
     summed_up(setup, issue, &task, &watch, stop.is_cancelled()).await
@@ -111,7 +115,11 @@ pub(super) async fn watched(
 ) -> Result<Task, CliError> {
     // Tried without waiting first, so that a wait can be told.
     match shown(engine, request.clone(), Wait::No, stop, watch).await? {
-        Err(busy @ (StartError::NoSlot { .. } | StartError::InUse { .. })) if wait != Wait::No => {
+        Err(
+            busy @ (StartError::NoSlot { .. }
+            | StartError::InUse { .. }
+            | StartError::NoRoom { .. }),
+        ) if wait != Wait::No => {
             watch.waits(&format!("waiting: {busy}"));
             Ok(shown(engine, request, wait, stop, watch).await??)
         }
@@ -127,7 +135,7 @@ async fn shown(
     watch: &mut Watch,
 ) -> Result<Result<Task, StartError>, CliError> {
     let end = engine.events().end().await?;
-    let mut show = Show { follower: engine.events().follow(end), early: Vec::new(), watch };
+    let mut show = Show::new(engine.events().follow(end), watch);
     let queued = OnceLock::new();
     // The engine cancels its own when somebody else wants the task to end.
     let ours = stop.child_token();
@@ -146,22 +154,33 @@ async fn shown(
 }
 
 /// The events of one task among all, on their way to the screen.
-struct Show<'a> {
+pub(super) struct Show<'a> {
     follower: Follower,
     /// Those that came before it was known which task is ours.
     early: Vec<Event>,
     watch: &'a mut Watch,
 }
 
-impl Show<'_> {
-    async fn next(&mut self, ours: &OnceLock<TaskId>) {
+impl<'a> Show<'a> {
+    pub(super) fn new(follower: Follower, watch: &'a mut Watch) -> Self {
+        Self { follower, early: Vec::new(), watch }
+    }
+
+    /// Says what is being waited for.
+    pub(super) fn waits(&mut self, what: &str) {
+        self.watch.waits(what);
+    }
+
+    /// Shows the next events of our task. Waits until there are some of any.
+    pub(super) async fn next(&mut self, ours: &OnceLock<TaskId>) {
         match self.follower.next().await {
             Ok(events) => self.take(events, ours),
             Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }
     }
 
-    async fn rest(&mut self, ours: &OnceLock<TaskId>) -> Result<(), CliError> {
+    /// Shows what is there already, and tells what could not be shown.
+    pub(super) async fn rest(&mut self, ours: &OnceLock<TaskId>) -> Result<(), CliError> {
         loop {
             let events = self.follower.ready().await?;
             if events.is_empty() {

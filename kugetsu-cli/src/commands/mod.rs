@@ -3,6 +3,7 @@
 mod agents;
 #[cfg(feature = "testkit")]
 mod backend;
+mod beside;
 #[cfg(feature = "demo")]
 mod capacity;
 mod completions;

@@ -19,7 +19,7 @@ pub(crate) use sinks::{INBOX, Sink, Target};
 pub(crate) use table::{SETTINGS, Setting, by_key};
 
 use kugetsu_core::Association;
-use kugetsu_queue::Verbosity;
+use kugetsu_queue::{Admission, Circuit, Verbosity};
 
 use crate::errors::CliError;
 use crate::paths::Paths;
@@ -210,6 +210,26 @@ impl Settings {
 
     pub(crate) fn drain_timeout(&self) -> Duration {
         self.amount("drain_timeout_seconds", 300.0, 1.0)
+    }
+
+    /// How much memory an agent wants to start, in bytes, if that is set.
+    pub(crate) fn memory_reserve(&self) -> Option<u64> {
+        Some(self.count("memory_reserve_mb")? << 20)
+    }
+
+    /// How much space an agent wants to start, in bytes.
+    pub(crate) fn disk_reserve(&self) -> u64 {
+        self.count("disk_reserve_mb").map_or(Admission::DISK, |mib| mib << 20)
+    }
+
+    /// When the queue rests after failures; `None` if never.
+    pub(crate) fn circuit(&self) -> Option<Circuit> {
+        let failures = usize::try_from(self.count("circuit_failures")?).ok()?;
+        (failures > 0).then(|| Circuit::default().with_failures(failures))
+    }
+
+    fn count(&self, key: &str) -> Option<u64> {
+        self.get(key)?.parse().ok()
     }
 
     pub(crate) fn log_retention(&self) -> Duration {

@@ -9,13 +9,14 @@ use super::fields::{self, Fields, Text};
 use crate::errors::CliError;
 
 /// All kinds of notices.
-const KINDS: [NoticeKind; 6] = [
+const KINDS: [NoticeKind; 7] = [
     NoticeKind::TaskQueued,
     NoticeKind::TaskDequeued,
     NoticeKind::TaskStarted,
     NoticeKind::TaskCompleted,
     NoticeKind::TaskError,
     NoticeKind::TaskBlocked,
+    NoticeKind::QueueHeld,
 ];
 
 const SEVERITIES: [(&str, Severity); 3] =

@@ -50,6 +50,28 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How many dev agents may be alive at once, over all processes. The PM is not counted.",
     ),
     setting(
+        ("memory_reserve_mb", "KUGETSU_MEMORY_RESERVE_MB"),
+        Kind::Count { least: 0, most: 1_048_576 },
+        None,
+        "How much memory has to be available for an agent to start, in MiB; a quarter of it where \
+         opencode's server is up already. 0 does not look. Unset, it is 512, or a quarter of the memory \
+         there is if that is less.",
+    ),
+    setting(
+        ("disk_reserve_mb", "KUGETSU_DISK_RESERVE_MB"),
+        Kind::Count { least: 0, most: 1_048_576 },
+        Some("2048"),
+        "How much space has to be free where worktrees and the store lie for an agent to start, in MiB. \
+         0 does not look.",
+    ),
+    setting(
+        ("circuit_failures", "KUGETSU_CIRCUIT_FAILURES"),
+        Kind::Count { least: 0, most: 1000 },
+        Some("5"),
+        "After how many failed attempts in a row, of several tasks, the queue rests and then tries one at \
+         a time. 0 never rests.",
+    ),
+    setting(
         ("task_timeout_hours", "TASK_TIMEOUT_HOURS"),
         Kind::Amount,
         Some("1"),

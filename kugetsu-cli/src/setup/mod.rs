@@ -18,8 +18,8 @@ use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::OpencodeRunner;
 use kugetsu_plugin::Plugin;
 use kugetsu_queue::{
-    Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
-    SqliteStore, SystemChance, SystemClock, WatchedStore,
+    Admission, Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
+    SqliteStore, SystemChance, SystemClock, ThisMachine, WatchedStore,
 };
 use tokio::sync::OnceCell;
 
@@ -382,11 +382,30 @@ impl Setup {
             .with_mask(Arc::new(mask))
             .with_logs(self.logs()?)
             .with_prompts(prompts)
-            .with_base_branch(settings.get("base_branch").map(str::to_owned));
+            .with_base_branch(settings.get("base_branch").map(str::to_owned))
+            .with_admission(self.admission()?)
+            .with_circuit(settings.circuit());
         if settings.keeps_contexts() {
             return Ok(engine.with_contexts(self.contexts()?));
         }
         Ok(engine)
+    }
+
+    /// How much room there has to be for an agent to start; `None` if nobody looks.
+    pub(crate) fn admission(&self) -> Result<Option<Admission>, CliError> {
+        let (paths, settings) = (self.paths()?, self.settings()?);
+        let (memory, disk) = (settings.memory_reserve(), settings.disk_reserve());
+        if (memory, disk) == (Some(0), 0) {
+            return Ok(None);
+        }
+        let machine = self.registry.machine.clone().unwrap_or_else(|| {
+            Arc::new(ThisMachine::new([paths.worktrees(), paths.root().to_owned()]))
+        });
+        let admission = Admission::on(machine).with_disk(disk);
+        Ok(Some(match memory {
+            Some(memory) => admission.with_memory(memory),
+            None => admission,
+        }))
     }
 
     /// What is remembered of each issue.

@@ -32,6 +32,9 @@ impl Daemon {
             .env("HOME", desk.path("home"))
             .env("KUGETSU_DIR", desk.kugetsu(""))
             .env("KUGETSU_OPENCODE", "/nonexistent/opencode")
+            // However little room there is where these tests run.
+            .env("KUGETSU_MEMORY_RESERVE_MB", "0")
+            .env("KUGETSU_DISK_RESERVE_MB", "0")
             .envs(variables.iter().copied())
             .current_dir(desk.path("home"))
             .stdin(Stdio::null())
@@ -54,6 +57,10 @@ impl Daemon {
             panic!("{code:?}: {said}");
         }
         daemon
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
     }
 
     pub(crate) fn terminate(&self) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use kugetsu_cli::{CliRunner, Surroundings, Terminals};
 use kugetsu_core::{Expected, SessionKind, SessionQuery, SessionStore};
-use kugetsu_queue::SqliteStore;
+use kugetsu_queue::{Look, Machine, SqliteStore};
 use kugetsu_testkit::fake::FakeAgent;
 use kugetsu_testkit::sandbox::SampleRepository;
 use tempfile::TempDir;
@@ -19,6 +19,8 @@ pub(crate) struct Desk {
     directory: TempDir,
     pub(crate) agent: FakeAgent,
     variables: Vec<(String, String)>,
+    /// What the commands take for the machine that they run on.
+    pub(crate) machine: FakeMachine,
     /// Where the commands are run.
     place: String,
 }
@@ -36,7 +38,8 @@ pub(crate) fn desk() -> Desk {
     let directory = TempDir::with_prefix("kugetsu-cli-").unwrap();
     std::fs::create_dir(directory.path().join("home")).unwrap();
     SampleRepository::new(&directory.path().join("origin")).unwrap();
-    Desk { directory, agent: FakeAgent::new(), variables: Vec::new(), place: "home".into() }
+    let (agent, machine) = (FakeAgent::new(), FakeMachine::default());
+    Desk { directory, agent, machine, variables: Vec::new(), place: "home".into() }
 }
 
 /// A desk where `kugetsu init` was run, and that knows where `ISSUE`'s repository is.
@@ -131,6 +134,7 @@ impl Desk {
         for (name, value) in &self.variables {
             around = around.with_variable(name, value);
         }
+        let runner = runner.with_machine(self.machine.clone());
         let code = runner.run_in(around, std::iter::once(&"kugetsu").chain(words));
         Ran { line: words.join(" "), out: out.text(), err: err.text(), code }
     }
@@ -220,6 +224,22 @@ impl Ran {
         let told: serde_json::Value = serde_json::from_str(&self.err).unwrap();
         assert_eq!(told["error"]["exit"], self.code);
         told["error"].clone()
+    }
+}
+
+/// A machine of which nothing is known, and so has room, until it is told what it has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeMachine(Arc<Mutex<Look>>);
+
+impl FakeMachine {
+    pub(crate) fn has(&self, look: Look) {
+        *self.0.lock().unwrap() = look;
+    }
+}
+
+impl Machine for FakeMachine {
+    fn look(&self) -> Look {
+        self.0.lock().unwrap().clone()
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod backend;
+mod beside;
 mod bugs;
 mod canaries;
 mod capacity;
@@ -29,6 +30,7 @@ mod program;
 mod prune;
 mod queue;
 mod real;
+mod room;
 mod server;
 mod set_pr;
 mod settings;

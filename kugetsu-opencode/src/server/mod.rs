@@ -57,6 +57,11 @@ impl Server {
         self.death.borrow().clone()
     }
 
+    /// Tells of its end, also when nobody has the server any more.
+    fn watch_death(&self) -> watch::Receiver<Option<String>> {
+        self.death.clone()
+    }
+
     /// Whatever its tools have started. Each tool is in a session of its own; what is in the
     /// server's are its own helpers, which it needs to the end of their work.
     pub(crate) fn tools(&self) -> Vec<Process> {

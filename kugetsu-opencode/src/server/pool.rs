@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use kugetsu_core::agent::AgentError;
 use kugetsu_core::error::Retry;
 use kugetsu_guard::{Ended, StartError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Server;
@@ -19,18 +20,27 @@ use crate::state::State;
 /// How often it is looked whether a server is idle, in the time after which it is ended.
 const LOOKS: u32 = 10;
 
-/// At most one living server.
+/// One living server for whoever comes, and at most one more that has grown too large and only finishes
+/// what runs on it.
 #[derive(Debug)]
 pub(crate) struct Pool {
     config: Arc<OpencodeConfig>,
     current: tokio::sync::Mutex<Option<Arc<Server>>>,
+    retiring: Mutex<Option<Retiring>>,
     recovered: tokio::sync::OnceCell<()>,
     ended: Mutex<Vec<Ended>>,
     /// How often somebody has asked for the server.
     uses: AtomicU64,
 }
 
-/// The right to use the server. While one is held, the server is not replaced.
+/// A server that nobody gets any more. It ends with the last lease of it.
+#[derive(Debug)]
+struct Retiring {
+    server: Weak<Server>,
+    death: watch::Receiver<Option<String>>,
+}
+
+/// The right to use the server. While one is held, the server is not ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Lease(Arc<Server>);
 
@@ -47,6 +57,7 @@ impl Pool {
         Self {
             config,
             current: tokio::sync::Mutex::default(),
+            retiring: Mutex::default(),
             recovered: tokio::sync::OnceCell::new(),
             ended: Mutex::default(),
             uses: AtomicU64::new(0),
@@ -63,17 +74,30 @@ impl Pool {
         let state = self.state().await?;
         let mut current = self.current.lock().await;
         if let Some(server) = current.take() {
-            if server.death().is_none() && !self.is_outgrown(&server) {
+            let lives = server.death().is_none();
+            if lives && !(self.is_outgrown(&server) && self.may_go(&server)) {
                 *current = Some(Arc::clone(&server));
                 return Ok(Lease(server));
             }
-            server.end(self.config.limits.stop + self.config.limits.grace).await;
+            if !lives || is_unused(&server) {
+                server.end(self.config.limits.stop + self.config.limits.grace).await;
+            } else {
+                self.retire(server);
+            }
         }
         let server = boot(&self.config, &state, program, version).await.map_err(fault_of)?;
         let server = Arc::new(server);
         *current = Some(Arc::clone(&server));
         tokio::spawn(end_idle(Arc::downgrade(self), Arc::downgrade(&server)));
         Ok(Lease(server))
+    }
+
+    /// Whether a server is up or coming up.
+    pub(crate) fn is_warm(&self) -> bool {
+        // Whoever holds the lock is about to have one.
+        self.current.try_lock().map_or(true, |current| {
+            current.as_ref().is_some_and(|server| server.death().is_none())
+        })
     }
 
     /// The runner's directory, in which nothing is left of earlier processes.
@@ -103,25 +127,56 @@ impl Pool {
         std::mem::take(&mut self.ended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends the server, if there is one, with all its runs.
+    /// Ends the server, if there is one, with all its runs, and the one that retires.
     pub(crate) async fn shut_down(&self) {
+        let at_most = self.config.limits.stop + self.config.limits.grace;
         let server = self.current.lock().await.take();
+        let retiring = self.lock_retiring().take();
         if let Some(server) = server {
-            server.end(self.config.limits.stop + self.config.limits.grace).await;
+            server.end(at_most).await;
+        }
+        let Some(Retiring { server, mut death }) = retiring else { return };
+        match server.upgrade() {
+            Some(server) => server.end(at_most).await,
+            // It is ending already.
+            None => {
+                let _ = tokio::time::timeout(at_most, death.wait_for(Option::is_some)).await;
+            }
         }
     }
 
     /// Ends the server if it holds too much memory and nobody uses it.
     pub(crate) async fn tidy(&self) {
         let mut current = self.current.lock().await;
-        if let Some(server) = current.take_if(|server| self.is_outgrown(server)) {
+        if let Some(server) =
+            current.take_if(|server| is_unused(server) && self.is_outgrown(server))
+        {
             server.end(self.config.limits.stop + self.config.limits.grace).await;
         }
     }
 
     fn is_outgrown(&self, server: &Arc<Server>) -> bool {
-        is_unused(server)
-            && server.memory().is_some_and(|memory| memory > self.config.limits.memory)
+        server.memory().is_some_and(|memory| memory > self.config.limits.memory)
+    }
+
+    /// Whether another server may take this one's place: nobody uses it, or somebody does who ends it
+    /// afterwards, and no other one retires, so that there are never more than two.
+    fn may_go(&self, server: &Arc<Server>) -> bool {
+        let none_retires = || {
+            let retiring = self.lock_retiring();
+            retiring.as_ref().is_none_or(|retiring| retiring.death.borrow().is_some())
+        };
+        is_unused(server) || Arc::strong_count(server) > 1 && none_retires()
+    }
+
+    /// Lets the server finish what runs on it. The last one who has it ends it.
+    fn retire(&self, server: Arc<Server>) {
+        let death = server.watch_death();
+        *self.lock_retiring() = Some(Retiring { server: Arc::downgrade(&server), death });
+    }
+
+    fn lock_retiring(&self) -> MutexGuard<'_, Option<Retiring>> {
+        self.retiring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -160,6 +160,51 @@ async fn a_server_that_has_grown_too_large_is_replaced_when_nobody_uses_it() {
     assert!(fixture.run(request).await.text().contains("users=2"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_grown_too_large_finishes_what_it_has_beside_a_new_one() {
+    let fixture = Fixture::with(|config| {
+        let mut limits = config.limits.clone();
+        limits.memory = 1;
+        config.with_limits(limits)
+    })
+    .await;
+    let start = async |name: &str| {
+        let worktree = fixture.worktree(name);
+        let script = format!("MODEL: gate {name} ;; say {name}");
+        fixture.runner.start(RunRequest::new(&worktree, script)).await.unwrap()
+    };
+    let one = start("one").await;
+    fixture.model.wait_for_in_flight(1).await;
+    let [first] = servers(&fixture.state())[..] else { panic!("one server") };
+    assert!(fixture.runner.is_warm());
+    let two = start("two").await;
+    fixture.model.wait_for_in_flight(2).await;
+    let both = servers(&fixture.state());
+    assert!(both.len() == 2 && both.contains(&first), "{first}: {both:?}");
+    // The second one has outgrown too, and there are two already.
+    let three = start("three").await;
+    fixture.model.wait_for_in_flight(3).await;
+    assert_eq!(servers(&fixture.state()).len(), 2);
+    // The first one ends with its run, and takes nobody else's with it.
+    fixture.model.open("one");
+    assert_eq!(read(one).await.text(), "one");
+    until(|| !servers(&fixture.state()).contains(&first)).await;
+    fixture.model.open("two");
+    fixture.model.open("three");
+    assert_eq!(read(two).await.text(), "two");
+    assert_eq!(read(three).await.text(), "three");
+    until(|| servers(&fixture.state()).is_empty()).await;
+    assert!(!fixture.runner.is_warm());
+
+    // Who shuts down ends both.
+    let four = start("four").await;
+    let five = start("five").await;
+    assert_eq!(servers(&fixture.state()).len(), 2);
+    fixture.runner.shut_down().await;
+    assert!(servers(&fixture.state()).is_empty());
+    drop((four, five));
+}
+
 /// By a process each, the slot is the tree's own; a server's slots are its owner's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_is_free_only_when_nothing_of_its_run_is_alive() {

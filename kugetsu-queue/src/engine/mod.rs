@@ -1,18 +1,21 @@
 //! The engine: tasks carried out on the line, by whoever embeds it.
 
+mod beside;
 mod pulse;
 mod recover;
+mod room;
 mod serve;
 mod start;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kugetsu_core::{
-    AgentId, AgentRunner, Backoff, Cause, Chance, Clock, Failure, MemoStore, MemoryStore, RepoRef,
-    SessionStore, SlotPool, Task, TaskQueue, TaskStore, Timestamp, WorkerId, WorktreeProvider,
+    AgentId, AgentRunner, Backoff, Cause, Chance, Clock, Event, EventLog as _, Failure, Happening,
+    IssueRef, MemoStore, MemoryStore, RepoRef, SessionStore, SlotPool, Task, TaskId, TaskQueue,
+    TaskStore, Tick, Timestamp, WorkerId, WorktreeProvider,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +27,8 @@ pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
 use crate::context::Contexts;
-use crate::hold::{HoldKind, Holds};
+use crate::admission::{Admission, Lack};
+use crate::hold::{Circuit, Ended, HoldKind, Holds};
 use crate::line::rules::Prompts;
 use crate::line::{Agents, Base, Halt, LeaseEnd, Limits, Line, Ration, Turn, masked};
 use crate::logs::Logs;
@@ -135,6 +139,12 @@ pub struct Engine {
     suspects: Arc<Semaphore>,
     /// What a server tells as long as it gets on.
     pulse: Option<Pulse>,
+    admission: Option<Admission>,
+    /// When it was last told that somebody waits for room; `None` if nobody does.
+    told_room: Arc<Mutex<Option<(Tick, Lack)>>>,
+    circuit: Option<Circuit>,
+    /// Of two that ask at once whether they may try, the second one sees what the first one did.
+    trying: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Engine {
@@ -170,7 +180,20 @@ impl Engine {
         };
         let (slots, memos) = (backends.slots, backends.memos);
         let (interval, suspects) = (serve::INTERVAL, Arc::new(Semaphore::new(1)));
-        Self { line, slots, worker, store, memos, interval, suspects, pulse: None }
+        Self {
+            line,
+            slots,
+            worker,
+            store,
+            memos,
+            interval,
+            suspects,
+            pulse: None,
+            admission: None,
+            told_room: Arc::default(),
+            circuit: None,
+            trying: Arc::default(),
+        }
     }
 
     /// How long things may take.
@@ -244,6 +267,21 @@ impl Engine {
         self
     }
 
+    /// Starts an agent only where the machine has room for it; not looked at unless set. Each agent
+    /// passes this, the PM's too, after it has its slots and before it is claimed: whoever
+    /// [serves](Self::serve) or waits looks again every two seconds, and no attempt is spent.
+    pub fn with_admission(mut self, admission: Option<Admission>) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// Has the queue rest when attempt after attempt fails, whatever the tasks are; never unless set.
+    /// What is started by hand does not rest, and closes the circuit if it succeeds.
+    pub fn with_circuit(mut self, circuit: Option<Circuit>) -> Self {
+        self.circuit = circuit;
+        self
+    }
+
     /// The queue.
     pub fn queue(&self) -> &TaskQueue {
         &self.line.queue
@@ -286,6 +324,7 @@ impl Engine {
     ) -> Result<Option<Task>, kugetsu_core::QueueError> {
         let (id, attempt) = (task.id, task.last_attempt());
         let began = task.attempts.last().map(|attempt| attempt.started);
+        let issue = task.request.issue().cloned();
         let line = self.line.logged(&task, &self.worker);
         let log = line.clone();
         let halt = stop.clone();
@@ -303,10 +342,17 @@ impl Engine {
                 // The handle is dropped, and with it the run and everything that it started.
                 let (LeaseEnd::Taken(why) | LeaseEnd::Unsure(why)) = lost;
                 log.log_end(format!("lost: {why}"));
+                self.tell_circuit(id, issue.as_ref(), began, Ended::Otherwise).await;
                 return Ok(None);
             }
         };
         let queue = &self.line.queue;
+        let told = match &walked {
+            Ok((Ok(_), _)) => Ended::Well,
+            Ok((Err(halt), _)) => badly(halt, &log.mask),
+            Err(_) => Ended::Otherwise,
+        };
+        self.tell_circuit(id, issue.as_ref(), began, told).await;
         let settled = match walked {
             Ok((Ok(report), usage)) => {
                 log.log_end("completed");
@@ -356,6 +402,26 @@ impl Engine {
         }
     }
 
+    /// Has the queue rest if this is the last of several attempts that failed in a row, and tells it
+    /// before the task is settled: nobody else is to begin meanwhile. If it cannot be recorded, nothing
+    /// rests.
+    async fn tell_circuit(
+        &self,
+        id: TaskId,
+        issue: Option<&IssueRef>,
+        began: Option<Timestamp>,
+        how: Ended,
+    ) {
+        let Some(circuit) = &self.circuit else { return };
+        let _one = self.trying.lock().await;
+        let Ok(Some((reason, until))) = self.holds().ended(circuit, (id, began), how).await else {
+            return;
+        };
+        let now = self.line.clock.moment();
+        let held = Happening::QueueHeld { reason, until: now.at.plus(until.wait(now)) };
+        let _ = self.store.append(&[Event::new(now.at, id, issue.cloned(), held)]).await;
+    }
+
     /// Lets the queue go on after a success whose attempt began while it was held: the provider
     /// answers again. An older attempt may have got its last answer before the limit was met.
     async fn let_go(&self, began: Option<Timestamp>) {
@@ -367,5 +433,17 @@ impl Engine {
                 let _ = holds.release_provider(provider).await;
             }
         }
+    }
+}
+
+/// What a failure says of other attempts.
+fn badly(halt: &Halt, mask: &Mask) -> Ended {
+    match halt {
+        Halt::Failed { failure, .. }
+            if failure.retry.is_possible() && !matches!(failure.cause, Cause::Limit { .. }) =>
+        {
+            Ended::Badly { reason: mask.cut_text(&failure.reason).into_owned() }
+        }
+        _ => Ended::Otherwise,
     }
 }

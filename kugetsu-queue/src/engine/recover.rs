@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// The only slot there is of this key, if it is free: then nobody works with it.
-    async fn only_slot(&self, key: &SlotKey) -> Result<Option<Slot>, SlotError> {
+    pub(super) async fn only_slot(&self, key: &SlotKey) -> Result<Option<Slot>, SlotError> {
         if self.slots.limit(key) != 1 {
             return Ok(None);
         }

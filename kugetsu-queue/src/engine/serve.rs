@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
-use crate::hold::Hold;
+use crate::admission::AGAIN;
+use crate::hold::{Hold, HoldKind, Try};
 
 /// How long to wait for work before looking for some that nobody told of, unless set.
 pub(super) const INTERVAL: Duration = Duration::from_mins(5);
@@ -77,7 +78,8 @@ impl Engine {
     /// a [bell](Self::with_bell)), and tells `trouble` what it could not do; then it tries again.
     ///
     /// While something [holds](Self::holds) the queue it takes nothing; what runs goes on. It wakes as
-    /// soon as the hold is ended or ends by itself.
+    /// soon as the hold is ended or ends by itself. The same is so while the machine has
+    /// [no room](Self::with_admission), for which it looks every two seconds.
     ///
     /// Of the tasks whose process died twice in a row it carries out one at a time: the third time it
     /// takes none of the others with it.
@@ -173,6 +175,9 @@ impl Engine {
         }
         let queue = self.queue();
         let Some(first) = queue.due(role).await?.into_iter().next() else {
+            if role == Role::Dev {
+                self.waits_no_longer().await;
+            }
             return self.nothing_due(role).await;
         };
         let class = if role == Role::Pm { SlotKey::Pm } else { SlotKey::Dev };
@@ -211,8 +216,21 @@ impl Engine {
                 slots.push(slot);
             }
             slots.push(place.clone());
+            if let Err(lack) = self.room(&task.request, &place).await {
+                self.waits_for_room(&lack).await;
+                return Ok(Next::Wait(self.line.clock.tick().plus(AGAIN)));
+            }
+            self.waits_no_longer().await;
+            let tries = self.may_try(&task).await.map_err(QueueError::from)?;
+            if tries == Try::Not {
+                return Ok(Next::Wait(self.line.clock.tick().plus(BREATH)));
+            }
             let ttl = self.line.limits.lease;
-            if let Some(claimed) = queue.claim_this(&task, &self.worker, ttl).await? {
+            let claimed = queue.claim_this(&task, &self.worker, ttl).await;
+            if tries == Try::Alone && !matches!(claimed, Ok(Some(_))) {
+                self.has_not_tried(&task).await;
+            }
+            if let Some(claimed) = claimed? {
                 return Ok(Next::Work(Box::new(claimed), slots, alone));
             }
         }
@@ -228,7 +246,9 @@ impl Engine {
 
     /// Until when nothing is taken, if anything holds the queue.
     async fn held(&self) -> Result<Option<Tick>, ServeError> {
-        let holds = self.holds().active().await.map_err(QueueError::from)?;
+        let mut holds = self.holds().active().await.map_err(QueueError::from)?;
+        // Whether there is room is looked at just before a start.
+        holds.retain(|hold| hold.kind != HoldKind::Room);
         let now = self.line.clock.moment();
         // One that does not end by itself is ended by somebody, who rings.
         let wait = |hold: &Hold| hold.until.map_or(self.interval, |until| until.wait(now));

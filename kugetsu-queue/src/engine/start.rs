@@ -9,6 +9,7 @@ use kugetsu_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
+use crate::admission::{AGAIN, Lack};
 
 /// How long to wait for a slot.
 ///
@@ -50,6 +51,12 @@ pub enum StartError {
         issue: IssueRef,
         /// Who works on it.
         holder: Option<SlotHolder>,
+    },
+    /// The machine has no room for another agent. Nothing was queued.
+    #[error("{lack}")]
+    NoRoom {
+        /// What it lacks.
+        lack: Lack,
     },
     /// The wait for a slot was called off. Nothing was queued.
     #[error("stopped while waiting for a slot")]
@@ -102,23 +109,60 @@ impl Engine {
         ended.ok_or(StartError::LeaseLost { task: id })
     }
 
-    /// The slots of a task: the issue's own first, so that nobody who waits for an issue keeps an
-    /// agent's place.
-    async fn take_slots(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
-        let patience = match wait {
+    /// The slots of a task, when the machine has room for its agent. Who waits for room keeps none.
+    pub(super) async fn take_slots(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+        let patience = self.patience(wait);
+        loop {
+            let (mut slots, place) = self.take_with(task, patience).await?;
+            let Err(lack) = self.room(&task.request, &place).await else {
+                slots.push(place);
+                return Ok(slots);
+            };
+            drop((slots, place));
+            let again = self.line.clock.tick().plus(AGAIN);
+            match patience {
+                Patience::None => return Err(StartError::NoRoom { lack }),
+                Patience::Until(deadline) if ends_before(deadline, again) => {
+                    self.line.clock.sleep_until(deadline).await;
+                    return Err(StartError::NoRoom { lack });
+                }
+                _ => self.line.clock.sleep_until(again).await,
+            }
+        }
+    }
+
+    /// The slots of a task, whether there is room or not.
+    pub(super) async fn take_places(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+        let (mut slots, place) = self.take_with(task, self.patience(wait)).await?;
+        slots.push(place);
+        Ok(slots)
+    }
+
+    fn patience(&self, wait: Wait) -> Patience {
+        match wait {
             Wait::No => Patience::None,
             Wait::For(time) => Patience::Until(self.line.clock.tick().plus(time)),
             Wait::Forever => Patience::Endless,
-        };
-        let keys = match task.request.issue() {
-            Some(issue) => vec![SlotKey::Issue(issue.clone()), SlotKey::Dev],
-            None => vec![SlotKey::Pm],
-        };
-        let mut slots = Vec::new();
-        for key in &keys {
-            slots.push(self.take(key, &task.lane(), patience).await?);
         }
-        Ok(slots)
+    }
+
+    /// The issue's slot first, so that nobody who waits for an issue keeps an agent's place, and then
+    /// that place.
+    async fn take_with(
+        &self,
+        task: &Task,
+        patience: Patience,
+    ) -> Result<(Vec<Slot>, Slot), StartError> {
+        let (issue, class) = match task.request.issue() {
+            Some(issue) => (Some(SlotKey::Issue(issue.clone())), SlotKey::Dev),
+            None => (None, SlotKey::Pm),
+        };
+        let (lane, mut slots) = (task.lane(), Vec::new());
+        if let Some(issue) = &issue {
+            slots.push(self.take(issue, &lane, patience).await?);
+        }
+        let place = self.take(&class, &lane, patience).await?;
+        Ok((slots, place))
     }
 
     async fn take(
@@ -166,4 +210,8 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn ends_before(deadline: Tick, tick: Tick) -> bool {
+    deadline.since(tick).is_none_or(|left| left.is_zero())
 }

@@ -25,7 +25,7 @@ impl Line {
     /// The agent that was asked for; else the one with which the issue's session is, as long as it is
     /// set up; else the repository's, or the default one. One that is asked for and not set up is an
     /// error before anything is made.
-    pub(super) async fn dev_agent(
+    pub(crate) async fn dev_agent(
         &self,
         issue: &IssueRef,
         wanted: Option<&AgentId>,

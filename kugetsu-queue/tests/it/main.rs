@@ -1,6 +1,7 @@
 //! What kugetsu-queue promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod admission;
 mod agents;
 mod bugs;
 mod chaos;

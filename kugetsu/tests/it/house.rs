@@ -26,7 +26,9 @@ impl House {
 
     /// A builder to which no more has to be given.
     pub(crate) fn in_memory(&self) -> Builder {
-        Kugetsu::builder().agent(self.agent.clone()).worktrees(self.worktrees.clone())
+        // However little room there is where these tests run.
+        let builder = Kugetsu::builder().admission(None);
+        builder.agent(self.agent.clone()).worktrees(self.worktrees.clone())
     }
 
     /// The same on a directory, which is the same one each time.

@@ -276,6 +276,10 @@ checks! {
         "nothing more is begun until it is resumed";
     LONG_PAUSED = "queue.paused-long", Queue, Warning,
         "it may have been forgotten";
+    NO_ROOM = "machine.no-room", Queue, Warning,
+        "no agent starts before there is";
+    CIRCUIT = "queue.circuit-open", Queue, Warning,
+        "only one attempt at a time tries whether the queue can go on";
     LEFTOVERS = "process.left-over", Queue, Warning,
         "they take memory and may still change files";
     SERVERS = "server.invalid", Servers, Error,

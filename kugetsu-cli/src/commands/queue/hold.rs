@@ -48,6 +48,11 @@ fn in_words(hold: &Hold) -> Result<String, CliError> {
     }
     let end = match (&hold.kind, hold.until) {
         (HoldKind::Pause, _) => " (`kugetsu queue resume` ends it)".to_owned(),
+        (HoldKind::Room, _) => " (it goes on by itself as soon as there is some)".to_owned(),
+        (HoldKind::Circuit, Some(until)) => {
+            let wait = time::stopwatch(until.wait(clock()?.moment()));
+            format!(" (the next attempt tries in {wait}; `kugetsu queue resume` ends it)")
+        }
         (_, Some(until)) => {
             let wait = until.wait(clock()?.moment());
             format!(" (it ends by itself in {})", time::stopwatch(wait))
@@ -65,7 +70,7 @@ pub(in crate::commands) fn json_of(holds: &[Hold]) -> Value {
             _ => None,
         };
         json!({
-            "hold": if provider.is_some() { "provider" } else { "pause" },
+            "hold": word(&hold.kind),
             "provider": provider,
             "reason": hold.reason,
             "since": time::rfc3339(hold.since),
@@ -73,4 +78,15 @@ pub(in crate::commands) fn json_of(holds: &[Hold]) -> Value {
         })
     });
     told.collect()
+}
+
+/// What a kind of hold is called by programs.
+fn word(kind: &HoldKind) -> &'static str {
+    match kind {
+        HoldKind::Pause => "pause",
+        HoldKind::Provider(_) => "provider",
+        HoldKind::Circuit => "circuit",
+        HoldKind::Room => "room",
+        _ => "unknown",
+    }
 }

@@ -37,6 +37,11 @@ pub(super) fn keep_out(what: &str, setup: &Setup) -> Result<Lock, CliError> {
     }
 }
 
+/// Whether this is the daemon's process, and not one that has taken its place or ours.
+pub(super) fn is_daemon(setup: &Setup, pid: u32) -> Result<bool, CliError> {
+    Ok(daemon(setup)?.is_some_and(|daemon| daemon.pid == pid))
+}
+
 /// Whether the daemon of this directory runs.
 pub(super) fn runs(setup: &Setup) -> Result<bool, CliError> {
     Ok(lock::daemon(setup.paths()?)?.is_some())

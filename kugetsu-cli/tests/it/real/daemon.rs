@@ -330,3 +330,40 @@ async fn the_daemon_is_started_once_shown_and_stopped() {
     let stopped = house.run(&["queue-daemon", "stop"]).await;
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
 }
+
+/// The servers of opencode among these processes.
+fn servers(house: &House) -> Vec<Pid> {
+    let serves = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+        let line = String::from_utf8_lossy(&line.unwrap_or_default()).into_owned();
+        let words: Vec<&str> = line.split('\0').collect();
+        // The guard has the same words behind its own.
+        words.get(1) == Some(&"serve")
+    };
+    house.processes(None).into_iter().filter(serves).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_and_two_starts_beside_it_have_one_server() {
+    let house = House::new().await;
+    let mut daemon = Daemon::start(&house).await;
+    let queued = enqueue(&house, 1, "MODEL: gate go\nMODEL: say done").await;
+    let start = |number| {
+        let script = format!("MODEL: gate go\nMODEL: say number {number}");
+        house.kugetsu(&["start", &issue(number), &script]).spawn().unwrap()
+    };
+    let beside = [start(2), start(3)];
+    house.model.wait_for_in_flight(3).await;
+    let running = servers(&house);
+    assert_eq!(running.len(), 1, "{running:?}");
+    house.model.open("go");
+    for child in beside {
+        let ran = finish(child).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("number "), "{ran:?}");
+    }
+    daemon.hear("completed", 3).await;
+    assert_eq!(outcome(&task(&house, &queued).await), "completed");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().await, Some(0));
+}

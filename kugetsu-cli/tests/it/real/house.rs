@@ -94,6 +94,9 @@ impl House {
             .envs(self.sandbox.env())
             .env("KUGETSU_DIR", self.directory())
             .env("KUGETSU_OPENCODE", opencode_program())
+            // However little room there is where these tests run.
+            .env("KUGETSU_MEMORY_RESERVE_MB", "0")
+            .env("KUGETSU_DISK_RESERVE_MB", "0")
             .current_dir(self.root.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! Serving the queue, with a fake agent and a clock that is moved by hand.
 
+mod circuit;
 mod holds;
 mod latency;
 mod pulse;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 /// An engine with room for two agents, in a place of its own.
 pub(crate) struct Site {
     pub(crate) engine: Engine,
-    backends: Backends,
+    pub(crate) backends: Backends,
     pub(crate) agent: FakeAgent,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: MemoryStore,
@@ -56,7 +57,7 @@ impl Site {
     }
 
     /// Another engine on the same ground that remembers by these memos.
-    fn engine_with(&self, memos: Arc<dyn MemoStore>) -> Engine {
+    pub(crate) fn engine_with(&self, memos: Arc<dyn MemoStore>) -> Engine {
         let home = self.root.path().canonicalize().unwrap().join("home");
         let backends = self.backends.clone().with_memos(memos);
         Engine::new(backends, WorkerId::new("another").unwrap(), home)

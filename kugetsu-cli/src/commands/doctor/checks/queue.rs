@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use kugetsu_core::{Clock as _, Moment, SlotKey, SlotPool as _, Task, TaskQuery};
-use kugetsu_queue::HoldKind;
+use kugetsu_queue::{Hold, HoldKind};
 
 use super::super::finding::{
-    CHECK_FAILED, Cure, Finding, HUNG, LEFTOVERS, LONG_PAUSED, NOT_RUNNING, PAUSED, STALE_PID,
+    CHECK_FAILED, CIRCUIT, Cure, Finding, HUNG, LEFTOVERS, LONG_PAUSED, NO_ROOM, NOT_RUNNING, PAUSED,
+    STALE_PID,
 };
 use super::directory::word;
 use super::{Examination, Found};
@@ -43,7 +44,13 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
     }
     let holds = setup.holds().await?.active().await?;
     let now = clock()?.moment();
+    found.extend(no_room(setup, &holds, daemon.is_some())?);
     for hold in &holds {
+        if hold.kind == HoldKind::Circuit {
+            let (since, reason) = (time::clock(hold.since), escape::line(&hold.reason));
+            let text = format!("the queue rests since {since}: {reason}");
+            found.push(Finding::new(CIRCUIT, text, "kugetsu queue resume, when it is mended"));
+        }
         if hold.kind != HoldKind::Pause {
             continue;
         }
@@ -69,6 +76,18 @@ pub(in super::super) async fn check(of: &Examination<'_>) -> Found {
         found.extend(hung(&open, now, is_free));
     }
     Ok(found)
+}
+
+/// What an agent that started now would wait for. Where a daemon runs, its server may be up, and it
+/// says itself that an agent waits.
+fn no_room(setup: &Setup, holds: &[Hold], daemon: bool) -> Result<Option<Finding>, CliError> {
+    let told = holds.iter().find(|hold| hold.kind == HoldKind::Room);
+    let lack = match told {
+        Some(hold) => Some(hold.reason.clone()),
+        None => setup.admission()?.and_then(|admission| Some(admission.lack(daemon)?.to_string())),
+    };
+    let mend = "make room, or lower memory_reserve_mb or disk_reserve_mb";
+    Ok(lack.map(|lack| Finding::new(NO_ROOM, format!("waiting: {}", escape::line(&lack)), mend)))
 }
 
 fn waiting(count: u64) -> String {

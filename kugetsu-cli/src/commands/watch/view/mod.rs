@@ -5,6 +5,7 @@ mod log;
 mod slots;
 mod tasks;
 
+use kugetsu_queue::HoldKind;
 use ratatui::buffer::Buffer;
 
 use brush::{Brush, fill, width};
@@ -86,6 +87,7 @@ fn header(board: &Board, brush: &mut Brush<'_>) {
     for hold in board.sight.holds.iter().take(3) {
         let until = match hold.until {
             Some(until) => format!("for {}", time::stopwatch(until.wait(board.now))),
+            None if hold.kind == HoldKind::Room => "for now".to_owned(),
             None => "until it is resumed".to_owned(),
         };
         let kind = escape::line(&hold.kind.to_string());

@@ -75,6 +75,7 @@ pub mod slots;
 pub mod sqlite;
 pub mod watch;
 
+pub use blocking::in_this_thread;
 pub use brief::{Brief, Untrusted, brief};
 pub use care::Records;
 pub use clock::{SystemChance, SystemClock};

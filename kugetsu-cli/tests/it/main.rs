@@ -32,6 +32,7 @@ mod server;
 mod set_pr;
 mod settings;
 mod slots;
+mod slots_run;
 mod start;
 mod stop;
 mod store;

@@ -168,7 +168,7 @@ fn need(command: &Command) -> Need {
     match command {
         Command::Status
         | Command::List(_)
-        | Command::Slots
+        | Command::Slots { what: None }
         | Command::Why(_)
         | Command::Watch(Watch { once: true })
         | Command::Logs(_)
@@ -207,6 +207,7 @@ fn need(command: &Command) -> Need {
             | QueueDaemon::Restart(_)
             | QueueDaemon::Install(_),
         )
+        | Command::Slots { what: Some(_) }
         | Command::Destroy(_)
         | Command::Prune(_)
         | Command::Doctor(_)
@@ -244,6 +245,7 @@ fn name(command: &Command) -> String {
         Command::Delegate(_) => "delegate",
         Command::Stop(_) => "stop",
         Command::Watch(_) => "watch",
+        Command::Slots { .. } => "slots run",
         Command::Destroy(_) => "destroy",
         Command::Prune(_) => "prune",
         Command::SetPr(_) => "set-pr",
@@ -329,6 +331,7 @@ mod tests {
             ("continue --detach a/b#1 --message-file y", person),
             ("delegate x", person),
             ("watch", person),
+            ("slots run -- true", person),
             ("init", person),
             ("init --force", person),
             ("destroy a/b#1", person),

@@ -105,6 +105,14 @@ impl CliRunner {
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> u8 {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        // Nothing has to be understood for it.
+        if let [_, version] = words.as_slice()
+            && (version == "--version" || version == "-V")
+        {
+            let screen = Screen::new(&mut around, false, Color::Never);
+            let said = screen.say(concat!("kugetsu ", env!("CARGO_PKG_VERSION")));
+            return said.map_or_else(|failed| failed.kind.exit(), |()| exit::DONE);
+        }
         let line = Line::of(&words);
         let cli = match Cli::try_parse_from(&words) {
             Ok(cli) => cli,
@@ -199,11 +207,14 @@ fn refuse(around: &mut Surroundings, error: &clap::Error, line: &Line) -> u8 {
     let Line { json, color, acts, .. } = *line;
     let acts = acts || !line.values.is_empty();
     let screen = Screen::new(around, json, color);
-    let paths = Paths::find(around).ok();
-    let named = paths.as_ref().map(settings::variables_told).unwrap_or_default();
-    let named = named.iter().map(String::as_str);
-    screen.hide(env_files::mask_of_what_is_there(paths.as_ref(), &around.variables, named));
     let is_answer = !error.use_stderr();
+    // Help and the version are our own words. A mistake is told with what was typed.
+    if !is_answer {
+        let paths = Paths::find(around).ok();
+        let named = paths.as_ref().map(settings::variables_told).unwrap_or_default();
+        let named = named.iter().map(String::as_str);
+        screen.hide(env_files::mask_of_what_is_there(paths.as_ref(), &around.variables, named));
+    }
     let on_terminal = if is_answer { screen.terminals.output } else { screen.terminals.error };
     let text = if on_terminal && screen.may_paint() && !acts {
         error.render().ansi().to_string()

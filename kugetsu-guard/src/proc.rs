@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -235,7 +236,7 @@ pub(crate) fn ancestors(of: i32) -> Vec<i32> {
 
 /// The words of a process's command line; none if it cannot be read.
 pub(crate) fn words(pid: i32) -> Vec<Vec<u8>> {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = read(pid, "cmdline").unwrap_or_default();
     line.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
 }
 
@@ -247,7 +248,28 @@ fn pids() -> impl Iterator<Item = i32> {
 }
 
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(pid, std::str::from_utf8(&read(pid, "stat")?).ok()?)
+}
+
+/// What the kernel tells of a process. It is told at once where there is room for it, which
+/// `fs::read` makes little by little.
+fn read(pid: i32, what: &str) -> Option<Vec<u8>> {
+    let mut file = fs::File::open(format!("/proc/{pid}/{what}")).ok()?;
+    let mut told = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        match file.read(&mut told[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+        if length == told.len() {
+            told.resize(length * 2, 0);
+        }
+    }
+    told.truncate(length);
+    Some(told)
 }
 
 /// The program's name stands in parentheses and may itself hold spaces and parentheses, so the

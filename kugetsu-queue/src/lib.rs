@@ -77,6 +77,7 @@ pub mod sqlite;
 pub mod watch;
 
 pub use admission::{Admission, Lack, Look, Machine, ThisMachine};
+pub use blocking::in_this_thread;
 pub use brief::{Brief, Untrusted, brief};
 pub use care::Records;
 pub use clock::{SystemChance, SystemClock};

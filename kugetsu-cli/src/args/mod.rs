@@ -9,6 +9,7 @@ mod documented;
 mod queue;
 mod reports;
 mod sessions;
+mod slots;
 mod values;
 mod work;
 
@@ -29,6 +30,7 @@ pub(crate) use queue::{Enqueue, InstallDaemon, Queue, QueueDaemon, StopDaemon};
 pub(crate) use reports::Demo;
 pub(crate) use reports::{Config, Logs, Notify, Watch, Why};
 pub(crate) use sessions::{Destroy, Init, List, Prune};
+pub(crate) use slots::{RunInSlot, SlotClass, Slots};
 pub(crate) use values::{duration, key};
 pub(crate) use work::{Continue, Delegate, Mcp, Order, Start, Stop, Turn};
 
@@ -121,8 +123,13 @@ pub(crate) enum Command {
     /// The word is `ok`, `kugetsu_not_initialized`, `base_session_missing` or `pm_agent_missing`.
     /// The exit code is 0 whichever it is.
     Status,
-    /// Show who holds the places for agents
-    Slots,
+    /// Show who holds the places for agents, or run a command of your own in one
+    ///
+    /// Without a command it shows them.
+    Slots {
+        #[command(subcommand)]
+        what: Option<Slots>,
+    },
     /// Say gate by gate why an issue, a task or the PM is not being worked on
     ///
     /// What each gate waits for, since when, and what would open it. The exit code is 0 whatever the

@@ -43,7 +43,7 @@ mod why;
 
 use tokio::runtime::{self, Runtime};
 
-use crate::args::{Command, Config, QueueDaemon};
+use crate::args::{Command, Config, Queue, QueueDaemon, Slots};
 use crate::errors::CliError;
 use crate::setup::Setup;
 
@@ -74,13 +74,17 @@ fn dispatch(command: Command, setup: &Setup) -> Result<(), CliError> {
         Command::Doctor(args) => with_agents(setup, doctor::doctor(args, setup)),
         Command::Store(args) => small()?.block_on(store::store(args, setup)),
         Command::Import(args) => with_agents(setup, import::import(args, setup)),
-        Command::Status => small()?.block_on(status::status(setup)),
+        Command::Status => looking(status::status(setup)),
         Command::Delegate(args) => small()?.block_on(delegate::delegate(args, setup)),
         Command::Mcp(args) => with_agents(setup, mcp::mcp(args, setup)),
-        Command::List(args) => small()?.block_on(list::list(args, setup)),
-        Command::Slots => small()?.block_on(slots::slots(setup)),
+        Command::List(args) => looking(list::list(args, setup)),
+        Command::Slots { what: None } => looking(slots::slots(setup)),
+        Command::Slots { what: Some(Slots::Run(args)) } => slots::run(&args, setup),
         Command::Why(args) => small()?.block_on(why::why(args, setup)),
         Command::Watch(args) => small()?.block_on(watch::watch(args, setup)),
+        Command::Queue(args @ (Queue::List { .. } | Queue::Stats | Queue::Show { .. })) => {
+            looking(queue::queue(args, setup))
+        }
         Command::Queue(args) => small()?.block_on(queue::queue(args, setup)),
         Command::Notify { what } => small()?.block_on(notify::notify(what, setup)),
         Command::QueueDaemon(QueueDaemon::Run { detached }) => {
@@ -119,6 +123,12 @@ fn with_agents(
         setup.close().await;
         ended
     })
+}
+
+/// For commands that look and end, and wait for nothing but what they look at: that happens in this
+/// thread, since nobody else is there to go on meanwhile.
+fn looking(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    small()?.block_on(kugetsu_queue::in_this_thread(command))
 }
 
 fn small() -> Result<Runtime, CliError> {

@@ -1,9 +1,16 @@
-//! `kugetsu slots`: who holds the places for agents.
+//! `kugetsu slots`: who holds the places for agents, and a place for a command of the user's own.
 
-use kugetsu_core::{SlotHolder, SlotKey, SlotPool};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use kugetsu_core::{Slot, SlotHolder, SlotKey, SlotPool};
+use rustix::io::{FdFlags, fcntl_setfd};
 use serde_json::json;
 
-use crate::errors::CliError;
+use crate::args::{RunInSlot, SlotClass};
+use crate::errors::{CliError, Kind};
 use crate::screen::table::Rows;
 use crate::screen::{escape, time};
 use crate::setup::Setup;
@@ -35,6 +42,45 @@ pub(super) async fn slots(setup: &Setup) -> Result<(), CliError> {
         }
     }
     rows.show(screen)
+}
+
+/// `kugetsu slots run`: takes a slot and becomes the command, which inherits it. Only an error returns.
+pub(super) fn run(args: &RunInSlot, setup: &Setup) -> Result<(), CliError> {
+    if !setup.around().is_of_process {
+        return Err(CliError::failed("`slots run` becomes the command, and needs its own process"));
+    }
+    setup.must_be_made()?;
+    let (program, words) =
+        args.command.split_first().ok_or_else(|| CliError::usage("there is no command to run"))?;
+    let slot = taken(args.class, program.as_ref(), setup)?;
+    if let Some(file) = slot.file() {
+        fcntl_setfd(file, FdFlags::empty())
+            .map_err(|error| CliError::io("hand on the slot", &error.into()))?;
+    }
+    let error = Command::new(program).args(words).exec();
+    let shown = setup.screen().path(program.as_ref());
+    Err(match error.kind() {
+        io::ErrorKind::NotFound => {
+            CliError::new(Kind::Missing, format!("there is no program {shown}"))
+        }
+        _ => CliError::io(format_args!("run {shown}"), &error),
+    })
+}
+
+/// A slot in the program's name. What else the command is told may be secret.
+fn taken(class: SlotClass, program: &Path, setup: &Setup) -> Result<Slot, CliError> {
+    let key = match class {
+        SlotClass::Dev => SlotKey::Dev,
+        SlotClass::Pm => SlotKey::Pm,
+    };
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let holder = format!("slots run {}", name.to_string_lossy());
+    let pool = setup.slots()?;
+    // Mostly one is free, and no runtime is needed.
+    match pool.try_take(&key, &holder)? {
+        Some(slot) => Ok(slot),
+        None => Ok(super::small()?.block_on(pool.acquire(&key, &holder))?),
+    }
 }
 
 /// The places that are held or can be taken. After the limit was lowered, places above it may still

@@ -47,6 +47,7 @@ pub(crate) struct Setup {
     around: Surroundings,
     global: Global,
     paths: OnceLock<Paths>,
+    caller: OnceLock<Caller>,
     place: OnceLock<Place>,
     stores: OnceCell<Stores>,
     slots: OnceLock<Arc<FileSlots>>,
@@ -73,6 +74,7 @@ impl Setup {
             around,
             global,
             paths: OnceLock::new(),
+            caller: OnceLock::new(),
             place: OnceLock::new(),
             stores: OnceCell::new(),
             slots: OnceLock::new(),
@@ -190,7 +192,11 @@ impl Setup {
 
     /// Who runs the command.
     pub(crate) fn caller(&self) -> Result<Caller, CliError> {
-        Caller::find(&self.around, self.paths()?)
+        if let Some(caller) = self.caller.get() {
+            return Ok(*caller);
+        }
+        let caller = Caller::find(&self.around, self.paths()?)?;
+        Ok(*self.caller.get_or_init(|| caller))
     }
 
     /// Whether what is shown is shown to a person.

@@ -35,6 +35,7 @@ mod server;
 mod set_pr;
 mod settings;
 mod slots;
+mod slots_run;
 mod start;
 mod stop;
 mod store;

@@ -80,6 +80,12 @@ fn a_start_that_waits_gets_its_turn() {
 }
 
 #[test]
+fn a_slot_is_run_in_by_a_process_of_its_own_only() {
+    let told = initialised().run(&["slots", "run", "--", "true"]);
+    assert_eq!(told.code, 1, "{}", told.shown());
+}
+
+#[test]
 fn slots_answers_in_json() {
     let desk = initialised();
     while_at_work(&desk, || {

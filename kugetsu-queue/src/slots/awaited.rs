@@ -34,7 +34,7 @@ impl Awaited {
     /// Says that somebody waits. Whoever looks for a free place after this and finds none is told of
     /// the next release.
     pub(super) fn wait(&self) -> Waiting<'_> {
-        self.say(b"1");
+        self.say(b'1');
         Waiting { awaited: self }
     }
 
@@ -56,14 +56,14 @@ impl Awaited {
     }
 
     // Where it cannot be written, the safety look makes up for it.
-    fn say(&self, byte: &[u8; 1]) {
-        let _ = self.file.write_all_at(byte, 1);
+    fn say(&self, byte: u8) {
+        let _ = self.file.write_all_at(&[byte], 1);
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.awaited.say(b"0");
+        self.awaited.say(b'0');
     }
 }
 

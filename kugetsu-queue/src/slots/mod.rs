@@ -61,6 +61,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use async_trait::async_trait;
 use kugetsu_core::{IssueRef, Retry, Slot, SlotError, SlotHolder, SlotKey, SlotPool};
 
+use crate::blocking::blocking_io;
 pub(crate) use lock::KernelLock;
 use places::Places;
 
@@ -141,6 +142,15 @@ impl FileSlots {
         }
     }
 
+    /// The same as [`try_acquire`](SlotPool::try_acquire), for whoever has no runtime.
+    pub fn try_take(&self, key: &SlotKey, holder: &str) -> Result<Option<Slot>, SlotError> {
+        let places = self.places(key)?;
+        if places.limit() == 0 {
+            return Err(SlotError::NoPlace { key: key.clone() });
+        }
+        places.take(holder).map_err(|error| self.fault(&format!("take a slot for {key}"), error))
+    }
+
     /// The places of the key; none if the kind of key is not known.
     fn places(&self, key: &SlotKey) -> Result<Arc<Places>, SlotError> {
         match key {
@@ -179,18 +189,13 @@ impl SlotPool for FileSlots {
 
     // The system calls of this neither wait for anybody nor for a disk, so that they are made here.
     async fn try_acquire(&self, key: &SlotKey, holder: &str) -> Result<Option<Slot>, SlotError> {
-        let places = self.places(key)?;
-        if places.limit() == 0 {
-            return Err(SlotError::NoPlace { key: key.clone() });
-        }
-        places.take(holder).map_err(|error| self.fault(&format!("take a slot for {key}"), error))
+        self.try_take(key, holder)
     }
 
     async fn holders(&self, key: &SlotKey) -> Result<Vec<SlotHolder>, SlotError> {
         let places = self.places(key)?;
-        tokio::task::spawn_blocking(move || holders::of(&places))
+        blocking_io(move || holders::of(&places))
             .await
-            .unwrap_or_else(|lost| Err(io::Error::other(lost)))
             .map_err(|error| self.fault(&format!("look who holds {key}"), error))
     }
 

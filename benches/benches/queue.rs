@@ -127,10 +127,11 @@ fn one_at_a_time(criterion: &mut Criterion) {
                 group.bench_function("raw SQLite commit", |bench| bench.iter(|| raw.update(&text)));
                 group.finish();
                 // What of it waits for no disk.
-                for role in [Role::Dev, Role::Pm] {
-                    let title = format!("looking for what is due, {role}: few and many tasks");
+                for (whose, role) in [("an agent's", Role::Dev), ("the PM's", Role::Pm)] {
+                    let title = format!("what is due of {whose}: few and many tasks");
                     let mut group = criterion.benchmark_group(title);
-                    for (name, store) in [("yardstick: 10 tasks", &few), ("1000000 tasks", &sqlite)] {
+                    for (name, store) in [("yardstick: 10 tasks", &few), ("1000000 tasks", &sqlite)]
+                    {
                         group.bench_function(name, |bench| {
                             bench.iter(|| runtime.block_on(store.due(now(), role, 16)).unwrap());
                         });

@@ -9,6 +9,7 @@ use kugetsu_core::{AgentEvent, Happening, Request, Task, Timestamp};
 
 use super::text::{self, Growing};
 use super::{Contexts, IssueContext, MESSAGES, Said, Speaker, file};
+use crate::blocking::blocking;
 use crate::logs::plain_line;
 use crate::mask::Mask;
 
@@ -100,14 +101,24 @@ impl Contexts {
 
 impl AttemptContext {
     /// Remembers what has happened. Says what is wrong, the first time that something is.
-    pub(crate) fn tell(&self, at: Timestamp, what: &[Happening]) -> Option<String> {
-        {
+    pub(crate) async fn tell(
+        self: &Arc<Self>,
+        at: Timestamp,
+        what: &[Happening],
+    ) -> Option<String> {
+        let waits = {
             let mut writing = self.lock();
             for what in what {
                 writing.hear(at, what);
             }
+            writing.waits(at)
+        };
+        if waits {
+            return None;
         }
-        self.write(at, false)
+        // Whoever writes waits for the disk.
+        let this = Arc::clone(self);
+        blocking(move || Ok(this.write(at, false))).await.ok().flatten()
     }
 
     /// Remembers how it ended. If that turns out to be wrong, the last word holds.
@@ -145,8 +156,7 @@ impl AttemptContext {
 
     fn write(&self, now: Timestamp, at_once: bool) -> Option<String> {
         let mut writing = self.lock();
-        let recent = |at: Timestamp| now >= at && now.since(at) < PAUSE;
-        if writing.foreign || !at_once && (!writing.added || writing.written.is_some_and(recent)) {
+        if writing.foreign || !at_once && writing.waits(now) {
             return None;
         }
         writing.shorten();
@@ -168,6 +178,12 @@ impl AttemptContext {
 }
 
 impl Writing {
+    /// Whether there is nothing to be written yet.
+    fn waits(&self, now: Timestamp) -> bool {
+        let recent = |at: Timestamp| now >= at && now.since(at) < PAUSE;
+        self.foreign || !self.added || self.written.is_some_and(recent)
+    }
+
     fn hear(&mut self, at: Timestamp, what: &Happening) {
         if let Happening::Agent(AgentEvent::Message { text }) = what {
             return self.said.get_or_insert_default().push(text);

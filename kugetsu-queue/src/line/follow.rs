@@ -15,6 +15,9 @@ use super::{At, Halt, Line, Stage, agent, session_ready};
 /// Text of an agent is recorded in pieces of about this size, or at every line's end.
 const CHUNK: usize = 400;
 
+/// How much is recorded at once at most, of an agent that tells more meanwhile.
+const TOGETHER: usize = 64;
+
 /// What is known of a turn: what it used up, said and did.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
@@ -100,7 +103,12 @@ impl Line {
         let ended = loop {
             let next = tokio::select! {
                 biased;
-                next = run.events.next() => next,
+                next = run.events.next(), if !scribe.is_full() => next,
+                // The agent has nothing more to tell just now, so what it has told is recorded.
+                () = std::future::ready(()), if scribe.has_news() => {
+                    scribe.tell(self, task).await;
+                    continue;
+                }
                 () = stop.cancelled() => break self.halt(&mut run, Reason::Asked, turn).await,
                 reason = self.too_late(stalled, overdue) => {
                     break self.halt(&mut run, reason, turn).await;
@@ -109,13 +117,13 @@ impl Line {
             stalled = self.clock.tick().plus(self.limits.stall);
             match next {
                 Some(Ok(AgentEvent::Finished(finish))) => {
-                    scribe.flush(self, task).await;
-                    self.tell(task, vec![agent(AgentEvent::Finished(finish.clone()))]).await;
+                    scribe.write(AgentEvent::Finished(finish.clone()));
                     break judge(finish, turn);
                 }
                 Some(Ok(event)) => {
                     turn.take(&event);
                     if let AgentEvent::SessionStarted { session: id } = &event {
+                        scribe.flush(self, task).await;
                         let news = session.record.agent_session.as_ref() != Some(id);
                         session.set_id(self, id.clone()).await?;
                         if news {
@@ -123,9 +131,10 @@ impl Line {
                             self.tell(task, vec![told]).await;
                         }
                     }
-                    scribe.write(self, task, event).await;
+                    scribe.write(event);
                 }
                 Some(Err(error)) => {
+                    scribe.flush(self, task).await;
                     session.lose(self, &error).await?;
                     break Err(error).at(Stage::Run);
                 }
@@ -213,10 +222,12 @@ fn spoken(time: Duration) -> String {
     }
 }
 
-/// Records what an agent does, with the pieces of a text joined.
+/// Records what an agent does, with the pieces of a text joined. What it tells faster than it can be
+/// recorded is recorded at once, in its order.
 #[derive(Debug, Default)]
 struct Scribe {
     held: Option<(Voice, String)>,
+    news: Vec<Happening>,
 }
 
 /// Which of its texts an agent's piece of text belongs to.
@@ -227,37 +238,75 @@ enum Voice {
 }
 
 impl Scribe {
-    async fn write(&mut self, line: &Line, task: &Task, event: AgentEvent) {
+    fn write(&mut self, event: AgentEvent) {
         let (voice, piece) = match event {
             AgentEvent::Message { text } => (Voice::Message, text),
             AgentEvent::Thought { text } => (Voice::Thought, text),
             other => {
-                let mut told: Vec<Happening> = self.joined().into_iter().collect();
-                told.push(agent(other));
-                return line.tell(task, told).await;
+                self.join();
+                self.news.push(agent(other));
+                return;
             }
         };
         if self.held.as_ref().is_some_and(|(held, _)| *held != voice) {
-            self.flush(line, task).await;
+            self.join();
         }
         let (_, text) = self.held.get_or_insert((voice, String::new()));
         text.push_str(&piece);
         if text.len() >= CHUNK || text.ends_with('\n') {
-            self.flush(line, task).await;
+            self.join();
         }
     }
 
+    fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.news.len() >= TOGETHER
+    }
+
+    /// Records what is whole.
+    async fn tell(&mut self, line: &Line, task: &Task) {
+        if self.has_news() {
+            line.tell(task, std::mem::take(&mut self.news)).await;
+        }
+    }
+
+    /// Records all.
     async fn flush(&mut self, line: &Line, task: &Task) {
-        if let Some(told) = self.joined() {
-            line.tell(task, vec![told]).await;
-        }
+        self.join();
+        self.tell(line, task).await;
     }
 
-    fn joined(&mut self) -> Option<Happening> {
-        let (voice, text) = self.held.take()?;
-        Some(agent(match voice {
+    /// The text so far is whole.
+    fn join(&mut self) {
+        let Some((voice, text)) = self.held.take() else { return };
+        self.news.push(agent(match voice {
             Voice::Message => AgentEvent::Message { text },
             Voice::Thought => AgentEvent::Thought { text },
-        }))
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_joined_and_nothing_changes_its_place() {
+        let says = |text: &str| AgentEvent::Message { text: text.into() };
+        let thinks = |text: &str| AgentEvent::Thought { text: text.into() };
+        let waits = || AgentEvent::Waiting { reason: "the model rests".into() };
+        let mut scribe = Scribe::default();
+        for event in [says("a "), says("b"), thinks("c"), waits(), says("d\n"), says("e")] {
+            scribe.write(event);
+        }
+        let whole = [says("a b"), thinks("c"), waits(), says("d\n")].map(agent);
+        assert_eq!(scribe.news, whole, "what may go on is held back");
+        scribe.join();
+        assert_eq!(scribe.news.last(), Some(&agent(says("e"))));
+        (0..TOGETHER).for_each(|_| scribe.write(waits()));
+        assert!(scribe.is_full());
     }
 }

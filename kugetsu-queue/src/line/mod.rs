@@ -352,7 +352,7 @@ impl Line {
             log.tell(self.clock.now(), &what);
         }
         if let Some(context) = &self.context {
-            self.warn(context.tell(self.clock.now(), &what));
+            self.warn(context.tell(self.clock.now(), &what).await);
         }
         let (what, begins) = self.ration.cut(what);
         if begins {

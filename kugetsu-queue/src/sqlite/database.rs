@@ -197,9 +197,9 @@ struct Told {
 
 impl Told {
     fn tell(self) {
-        let written = self.written.as_ref().map(|()| ());
-        self.done.into_iter().for_each(|one| one.tell(written));
-        if let Err(fault) = written {
+        let failed = self.written.as_ref().err();
+        self.done.into_iter().for_each(|one| one.tell(failed));
+        if let Some(fault) = failed {
             self.left.into_iter().for_each(|job| job.refuse(fault));
         }
     }
@@ -340,7 +340,9 @@ mod tests {
     ) -> (mpsc::Sender<()>, impl Future<Output = Result<(), Fault>> + use<>) {
         let (go, told) = mpsc::channel();
         let database = database.clone();
-        let write = async move { database.write(move |_| Ok(told.recv().unwrap())).await };
+        let write = async move {
+            database.write(move |_| told.recv().map_err(|e| Fault::Lost(e.to_string()))).await
+        };
         (go, write)
     }
 

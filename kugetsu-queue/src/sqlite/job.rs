@@ -10,7 +10,7 @@ use crate::blocking::panicked;
 use crate::fault::Fault;
 
 type Run = dyn FnOnce(Result<&Transaction<'_>, &Fault>) -> Done + Send;
-type Tell = dyn FnOnce(Result<(), &Fault>);
+type Tell = dyn FnOnce(Option<&Fault>);
 
 /// Work that was not begun yet. Dropping it tells whoever waits for it that it is lost.
 pub(super) struct Job {
@@ -39,10 +39,10 @@ where
         };
         let result = transaction.map_err(Fault::again).and_then(work);
         let fault = result.as_ref().err().map(Fault::again);
-        let tell = move |committed: Result<(), &Fault>| {
-            let result = result.and_then(|answer| match committed {
-                Ok(()) => Ok(answer),
-                Err(fault) => Err(fault.again()),
+        let tell = move |failed: Option<&Fault>| {
+            let result = result.and_then(|answer| match failed {
+                None => Ok(answer),
+                Some(fault) => Err(fault.again()),
             });
             // Whoever has asked may have given up by now.
             let _ = told.send(result);
@@ -60,7 +60,7 @@ impl Job {
 
     /// Tells that the work was not begun, and why.
     pub(super) fn refuse(self, why: &Fault) {
-        (self.run)(Err(why)).tell(Err(why));
+        (self.run)(Err(why)).tell(Some(why));
     }
 }
 
@@ -70,10 +70,10 @@ impl Done {
         self.fault.as_ref()
     }
 
-    /// Tells what came of it: what the work itself says, unless that was good and the transaction
-    /// was not.
-    pub(super) fn tell(self, committed: Result<(), &Fault>) {
-        (self.tell)(committed);
+    /// Tells what came of it: what the work itself says, unless that was good and the transaction has
+    /// failed.
+    pub(super) fn tell(self, failed: Option<&Fault>) {
+        (self.tell)(failed);
     }
 }
 

@@ -6,7 +6,12 @@
 //!   once the call has returned (`WAL`, `synchronous=FULL`). A call that was interrupted has written
 //!   all or nothing.
 //! * Any number of processes may use the same file at once. A write waits up to 10 s for another
-//!   one's, then fails with [`Retry::Later`](kugetsu_core::Retry::Later).
+//!   one's, then fails with [`Retry::Later`](kugetsu_core::Retry::Later). Processes that write at once
+//!   take turns: the kernel lock of the file's `.lock` is their queue. It decides the order and
+//!   nothing else, so that where it cannot be had, or nobody in it moves, writing goes on without it.
+//! * What one process writes at once, by clones of a store, is committed together, in the order in
+//!   which it was asked for. Each is told after that. What fails takes back only its own, unless the
+//!   commit itself fails: then all of it was never written.
 //! * A file of a newer format is refused, also when another process brings it to a newer format
 //!   while it is open here. One of an older format is brought to this one when it is opened.
 //! * A damaged file is an error that says so, and so is one that was made and is gone. Neither is taken

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kugetsu_core::{
     Cursor, EventLog, Expected, Request, Retry, Role, StoreError, Task, TaskQuery, TaskStore,
 };
-use kugetsu_queue::SqliteStore;
+use kugetsu_queue::{Contents, SqliteStore};
 use rusqlite::Connection;
 
 use super::open;
@@ -241,4 +241,31 @@ async fn writers_do_without_turns_where_there_are_none() {
     enqueue(&open(home.path()).await, &task(1)).await;
     drop(held);
     assert_eq!(open(home.path()).await.list(&TaskQuery::all()).await.unwrap().len(), 2);
+}
+
+/// Has everything in the file itself and nothing in its log. Returns how long a page is.
+fn settled(path: &Path) -> u32 {
+    let plain = Connection::open(path).unwrap();
+    plain.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let log = fs::metadata(path.with_extension("db-wal")).unwrap().len();
+    assert_eq!(log, 0, "what was written before is in the file itself");
+    plain.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_commit_writes_does_not_grow_with_the_tasks() {
+    for count in [1, 3_000] {
+        let home = tempfile::tempdir().unwrap();
+        let mut contents = Contents::default();
+        contents.tasks = (0..count).map(|n| serde_json::to_string(&task(n)).unwrap()).collect();
+        SqliteStore::make(&file(home.path()), &contents).unwrap();
+        let store = open(home.path()).await;
+        enqueue(&store, &task(count)).await;
+        let size = settled(&file(home.path()));
+        enqueue(&store, &task(count + 1)).await;
+        let log = fs::metadata(file(home.path()).with_extension("db-wal")).unwrap().len();
+        let written = log / u64::from(size);
+        // The two tables, the numbers that they gave, and an index each by which a task is found.
+        assert!((1..=14).contains(&written), "{written} pages at {count} tasks");
+    }
 }

@@ -15,9 +15,13 @@
 //! # Who does what
 //!
 //! The user's own `git` talks to the network, with the user's credential helpers, ssh agent and
-//! proxies, and writes large trees. libgit2 does references and inspection; it starts no program,
-//! whatever is configured. The few files of a worktree's administration are written here, complete
-//! and then renamed into place, so that a crash leaves a worktree or none.
+//! proxies, and is asked for the user's settings. libgit2 does references and inspection; it starts
+//! no program, whatever is configured. The few files of a worktree's administration are written
+//! here, complete and then renamed into place, so that a crash leaves a worktree or none.
+//!
+//! The worktree's own files are written here too, from the clone's objects, where git would write
+//! them as they are. Where attributes, the user's settings, submodules or anything odd in a tree
+//! could make a difference, the user's `git` writes them. The result is the same to the byte.
 //!
 //! # What an agent cannot make us run
 //!
@@ -26,6 +30,14 @@
 //! borrows only the clone's objects: it sees the user's configuration and ours, and no hook, filter,
 //! file system monitor, credential helper, proxy or include from the clone or from a worktree.
 
+//! # What is fast
+//!
+//! A source that is unchanged is not fetched: one on this machine is compared by its references, any
+//! other by one `git ls-remote`. A worktree that is removed is not there any more at once; its files
+//! are deleted by a thread that nobody waits for, so its disk space comes back a little later. What
+//! that thread has not done when its process ends is done by the next process that makes or removes
+//! a worktree there, or by [`recover`](kugetsu_core::WorktreeProvider::recover), which returns when
+//! all is deleted.
 //!
 //! # What is broken
 //!

@@ -31,7 +31,9 @@ use crate::source::Sources;
 /// the future that waits for it is dropped.
 ///
 /// * A new worktree starts from the remote as it is now; if the remote cannot be reached, that is an
-///   error, unless the branch is here already.
+///   error, unless the branch is here already. It is fetched from only if it has news.
+/// * A worktree that was removed is gone at once, and its disk space is free when its files are
+///   deleted, which nobody waits for but [`recover`](WorktreeProvider::recover).
 /// * If the remote has a branch of the name and we do not, the work goes on from that.
 /// * If the agent has checked out another branch, it stays, and is the one that is told; it is
 ///   `HEAD` when the worktree is on no branch.

@@ -70,7 +70,7 @@ impl Progress {
     pub(crate) fn bar(&self, title: &str) -> Option<Bar> {
         let live = self.live.clone()?;
         let bar = live.add(ProgressBar::new(PARTS));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {bar:20}  {wide_msg}")
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {bar:16}  {wide_msg}")
         {
             bar.set_style(style.tick_chars(&format!("{} ", live::SPINNER)).progress_chars("█▌░"));
         }

@@ -25,7 +25,7 @@ use crate::args::{Capacity, CapacityEngine};
 use crate::errors::{CliError, Kind};
 use crate::screen::progress::Progress;
 use crate::screen::table::Rows;
-use crate::screen::{Screen, Tone, time};
+use crate::screen::{Screen, Tone, escape, time};
 use crate::setup::{Setup, clock};
 use crate::signals::Signals;
 use apply::Applied;
@@ -36,7 +36,7 @@ use run::{Measured, Run};
 use sample::Machine;
 use show::Show;
 use stage::Stage;
-use verdict::Verdict;
+use verdict::{By, Verdict};
 
 pub(super) async fn capacity(args: Capacity, setup: &Setup) -> Result<(), CliError> {
     if let Some(Some(file)) = &args.apply {
@@ -114,7 +114,7 @@ fn may_cost(screen: &Screen, args: &Capacity, counts: &[usize]) -> Result<(), Cl
 
 /// Where the files go. Found out before the work and not after it.
 fn output(setup: &Setup, given: &Path) -> Result<PathBuf, CliError> {
-    let output = setup.around().directory.join(given);
+    let output: PathBuf = setup.around().directory.join(given).components().collect();
     let failed = |error| CliError::io(format_args!("write into {}", output.display()), &error);
     fs::create_dir_all(&output).map_err(failed)?;
     let trial = output.join(format!(".kugetsu-capacity-{}", std::process::id()));
@@ -267,19 +267,30 @@ fn tell(
     }
     if let Some(memory) = verdict.memory {
         let (first, further) = (memory.first_agent_mb, memory.further_agent_mb);
-        screen.say(format!(
-            "The first agent costs {first:.2} MB, each further one {further:.2} MB."
-        ))?;
+        screen.say(match memory.by {
+            By::Line => {
+                format!("The first agent costs {first:.2} MB, each further one {further:.2} MB.")
+            }
+            By::Mean => format!("Each agent costs {further:.2} MB."),
+        })?;
     }
     if let Some(report) = files.first() {
-        screen.say(format!("The report is {}", screen.path(report)))?;
+        let shown = screen.path(near(setup, report));
+        screen.say(format!("The report is {shown}"))?;
     }
     if let Some(applied) = applied {
         return apply::tell(setup, applied);
     }
-    if let (Some(_), Some(file)) = (verdict.recommended_agents, files.get(2)) {
-        let shown = screen.path(file);
-        screen.remark(format!("hint: `kugetsu capacity --apply={shown}` sets what is recommended"));
+    if let (Some(_), Some(file), false) =
+        (verdict.recommended_agents, files.get(2), results.interrupted)
+    {
+        let shown = escape::word(&near(setup, file).to_string_lossy());
+        screen.remark(format!("hint: set it with `kugetsu capacity --apply={shown}`"));
     }
     Ok(())
+}
+
+/// The path as it is typed where the command was.
+fn near<'a>(setup: &Setup, path: &'a Path) -> &'a Path {
+    path.strip_prefix(&setup.around().directory).unwrap_or(path)
 }

@@ -192,6 +192,10 @@ fn costs(results: &Results) -> String {
                  which all agents succeeded. ",
                 whole(further)
             );
+            if results.engine == "server" {
+                text += "All agents share one server, and a single count does not tell what a further agent \
+                         costs, so that this is far on the safe side. Measure several counts. ";
+            }
             let fit = memory.capacity.unwrap_or_default();
             let _ = write!(
                 text,

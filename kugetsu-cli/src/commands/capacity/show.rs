@@ -144,7 +144,7 @@ impl State {
         };
         let left = time::stopwatch(left);
         let message = format!(
-            "{} (row {} of {}): {doing}, about {left} left",
+            "{left} left  {} (row {} of {}): {doing}",
             at_once(agents),
             row + 1,
             self.counts.len()
@@ -201,6 +201,6 @@ mod tests {
         };
         let (part, message) = state.drawn();
         assert!(part < 1.0, "{part}");
-        assert_eq!(message, "4 agents at once (row 2 of 2): 3 done, about 0:00 left");
+        assert_eq!(message, "0:00 left  4 agents at once (row 2 of 2): 3 done");
     }
 }

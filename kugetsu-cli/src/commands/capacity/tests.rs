@@ -286,6 +286,10 @@ fn the_report_reads_well_to_somebody_who_has_never_seen_one() {
     results.interrupted = true;
     insta::assert_snapshot!("report-interrupted", report(&results, Some(&charts)));
 
+    let results = results_of(vec![good(1, 8.0, 338.0)], CapacityEngine::Server, 1024.0);
+    let text = report(&results, None);
+    assert!(text.contains("**Each agent costs 338 MB**") && text.contains("safe side"), "{text}");
+
     let results = results_of(vec![late(1, 340.0)], CapacityEngine::Run, 1024.0);
     let text = report(&results, None);
     assert!(text.contains("**Nothing is recommended:** not one agent succeeded"), "{text}");

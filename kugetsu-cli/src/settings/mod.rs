@@ -212,9 +212,13 @@ impl Settings {
         self.amount("drain_timeout_seconds", 300.0, 1.0)
     }
 
-    /// How much memory an agent wants to start, in bytes, if that is set.
+    /// How much memory an agent wants to start, in bytes, if that is set: the default depends on how
+    /// much there is.
     pub(crate) fn memory_reserve(&self) -> Option<u64> {
-        Some(self.count("memory_reserve_mb")? << 20)
+        if self.origin("memory_reserve_mb") == Some(&Origin::Default) {
+            return None;
+        }
+        self.count("memory_reserve_mb").map(|mib| mib << 20)
     }
 
     /// How much space an agent wants to start, in bytes.

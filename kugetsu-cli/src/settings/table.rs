@@ -52,10 +52,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         ("memory_reserve_mb", "KUGETSU_MEMORY_RESERVE_MB"),
         Kind::Count { least: 0, most: 1_048_576 },
-        None,
+        Some("512"),
         "How much memory has to be available for an agent to start, in MiB; a quarter of it where \
-         opencode's server is up already. 0 does not look. Unset, it is 512, or a quarter of the memory \
-         there is if that is less.",
+         opencode's server is up already. 0 does not look. Unless set, it is never more than a quarter \
+         of all memory.",
     ),
     setting(
         ("disk_reserve_mb", "KUGETSU_DISK_RESERVE_MB"),

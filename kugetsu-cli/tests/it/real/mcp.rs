@@ -88,7 +88,7 @@ async fn an_agent_has_the_commands_as_tools() {
     assert_eq!((named(true), named(false)), (READING.to_vec(), ACTING.to_vec()));
 
     let status = talk.call("status", json!({})).await;
-    assert_eq!(status["structuredContent"], json!({ "status": "ok" }));
+    assert_eq!(status["structuredContent"], json!({ "status": "ok", "holds": [] }));
     let queued = json!({ "issue": issue(1), "message": "do it", "after": "1h", "key": "once" });
     let queued = talk.call("start", queued).await;
     let id = queued["structuredContent"]["task"].as_str().unwrap().to_owned();

@@ -158,6 +158,13 @@ pub(super) fn happenings() -> Vec<(&'static str, Happening)> {
         ("settled", Happening::Settled { outcome: Outcome::Completed { report: report() } }),
         ("settled-error", Happening::Settled { outcome: Outcome::Error { failure } }),
         ("settled-cancelled", Happening::Settled { outcome: Outcome::Cancelled }),
+        (
+            "queue_held",
+            Happening::QueueHeld {
+                reason: "5 attempts in a row failed".into(),
+                until: now().at.plus(Duration::from_secs(30)),
+            },
+        ),
     ]
 }
 

@@ -90,6 +90,15 @@ fn what_nobody_needs_to_hear_of_is_no_notice() {
 }
 
 #[test]
+fn that_the_queue_rests_is_told_of_no_task_in_particular() {
+    let until = Timestamp::from_millis(9);
+    let held = Happening::QueueHeld { reason: "all is down".into(), until };
+    let notice = notice(held, Some("github.com/acme/widgets#42")).unwrap();
+    assert_eq!((notice.kind, notice.severity), (NoticeKind::QueueHeld, Severity::Warning));
+    assert_eq!(notice.text, "The queue rests for a while: all is down");
+}
+
+#[test]
 fn the_kinds_are_called_as_ever() {
     let kinds = [
         NoticeKind::TaskQueued,
@@ -98,6 +107,7 @@ fn the_kinds_are_called_as_ever() {
         NoticeKind::TaskCompleted,
         NoticeKind::TaskError,
         NoticeKind::TaskBlocked,
+        NoticeKind::QueueHeld,
     ];
     let names: Vec<String> = kinds.iter().map(ToString::to_string).collect();
     let wanted = [
@@ -107,6 +117,7 @@ fn the_kinds_are_called_as_ever() {
         "task_completed",
         "task_error",
         "task_blocked",
+        "queue_held",
     ];
     assert_eq!(names, wanted);
     for (kind, name) in kinds.iter().zip(wanted) {

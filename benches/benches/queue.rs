@@ -249,7 +249,9 @@ fn processes(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, role: &str, p
         }
         bench.iter_custom(|rounds| {
             let began = Instant::now();
-            clients.iter_mut().for_each(|client| client.tell(rounds));
+            for client in &mut clients {
+                client.tell(rounds);
+            }
             clients.iter_mut().for_each(Client::hear);
             began.elapsed()
         });
@@ -329,7 +331,7 @@ struct Postgres {
     user: Option<u32>,
 }
 
-/// Whose it is where this is run by the superuser, whom PostgreSQL refuses: the one who owns nothing.
+/// Whose it is where this is run by the superuser, whom `PostgreSQL` refuses: the one who owns nothing.
 const NOBODY: u32 = 65_534;
 
 impl Postgres {

@@ -34,7 +34,9 @@ fn sessions(criterion: &mut Criterion) {
     for count in [10, 1_000, 100_000] {
         let home = place();
         let mut all: Vec<Session> = (1..=count).map(session).collect();
-        all.iter_mut().for_each(|session| session.revision = Revision(1));
+        for session in &mut all {
+            session.revision = Revision(1);
+        }
         let mut contents = Contents::default();
         contents.sessions = all.iter().map(|one| serde_json::to_string(one).unwrap()).collect();
         let path = home.path().join("kugetsu.db");

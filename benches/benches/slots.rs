@@ -84,7 +84,7 @@ fn waiting_tasks(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("slots: {tasks} tasks that wait"));
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("raw");
-        let each = |rounds: u64| rounds.div_ceil(u64::from(tasks));
+        let each = move |rounds: u64| rounds.div_ceil(u64::from(tasks));
         let of_all = |whole: Duration, rounds: u64| {
             whole.mul_f64(f64::from(u32::try_from(rounds).unwrap()))
                 / u32::try_from(each(rounds) * u64::from(tasks)).unwrap()

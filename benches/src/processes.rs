@@ -81,7 +81,9 @@ impl Crowd {
     /// Tells all of them a line.
     pub fn tell_all(&mut self, line: &str) {
         let all: Vec<u32> = self.all.keys().copied().collect();
-        all.into_iter().for_each(|who| self.tell(who, line));
+        for who in all {
+            self.tell(who, line);
+        }
     }
 
     /// Kills one of them.

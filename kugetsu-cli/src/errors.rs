@@ -305,13 +305,14 @@ impl From<StartError> for CliError {
                 Self::new(Kind::NoSlot, format!("{message}{}", listed(&holders)))
                     .hint("try again later, wait with `--wait`, or raise `max_concurrent_agents`")
             }
-            StartError::NoRoom { lack } => {
-                Self::new(Kind::NoRoom, format!("the machine has no room for another agent: {lack}"))
-                    .hint(
-                        "try again later, wait with `--wait`, or lower `memory_reserve_mb` or \
+            StartError::NoRoom { lack } => Self::new(
+                Kind::NoRoom,
+                format!("the machine has no room for another agent: {lack}"),
+            )
+            .hint(
+                "try again later, wait with `--wait`, or lower `memory_reserve_mb` or \
                          `disk_reserve_mb`",
-                    )
-            }
+            ),
             StartError::InUse { issue, holder } => {
                 let who = holder.as_ref().map(|holder| format!(": {}", worker(holder)));
                 let message = format!("{issue} is in use{}", who.unwrap_or_default());

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum as _};
 use kugetsu_core::{AgentError, AgentRunner, StoreError, WorktreeError, WorktreeProvider};
-use kugetsu_queue::{Machine, Mask};
 use kugetsu_queue::mask::MASKED;
+use kugetsu_queue::{Machine, Mask};
 
 use crate::args::{Cli, Color};
 use crate::commands;

@@ -14,7 +14,7 @@ pub(crate) fn delete(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             match open_up(CWD, path) {
                 // Somebody else deletes it too.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => delete_once(path),
             }
         }

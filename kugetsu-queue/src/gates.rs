@@ -286,7 +286,9 @@ fn circuit(seen: &Situation) -> Option<GateState> {
     let opens = match hold.until {
         Some(until) => {
             let wait = in_words(until.wait(seen.now));
-            format!("an attempt that succeeds; the next one tries in {wait}, or `kugetsu queue resume`")
+            format!(
+                "an attempt that succeeds; the next one tries in {wait}, or `kugetsu queue resume`"
+            )
         }
         None => "`kugetsu queue resume`".to_owned(),
     };

@@ -215,10 +215,8 @@ impl Holds {
 }
 
 fn written(name: &str, what: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(what).map_err(|error| StoreError::Damaged {
-        store: name.to_owned(),
-        detail: error.to_string(),
-    })
+    serde_json::to_string(what)
+        .map_err(|error| StoreError::Damaged { store: name.to_owned(), detail: error.to_string() })
 }
 
 /// A memo that cannot be read holds all the same: somebody wanted the queue to rest.

@@ -13,8 +13,8 @@ use kugetsu_core::{
 #[cfg(feature = "git")]
 use kugetsu_git::Source;
 use kugetsu_queue::{
-    Admission, Backends, Circuit, Delivery, Engine, FileSlots, SlotLimits, SystemChance, SystemClock,
-    ThisMachine, new_worker,
+    Admission, Backends, Circuit, Delivery, Engine, FileSlots, SlotLimits, SystemChance,
+    SystemClock, ThisMachine, new_worker,
 };
 use tokio::sync::OnceCell;
 
@@ -62,11 +62,18 @@ pub struct Builder {
     notifiers: Vec<Arc<dyn Notifier>>,
     time: Option<(Arc<dyn Clock>, Arc<dyn Chance>)>,
     drain: Option<Duration>,
-    /// `None` is the usual one.
-    admission: Option<Option<Admission>>,
+    admission: Reserves,
     tuning: Vec<Tuning>,
     #[cfg(feature = "git")]
     sources: Vec<(RepoRef, Source)>,
+}
+
+/// How much room an agent finds before it starts.
+#[derive(Default)]
+enum Reserves {
+    #[default]
+    Usual,
+    Set(Option<Admission>),
 }
 
 /// Why the backends could not be put together.
@@ -212,7 +219,7 @@ impl Builder {
     /// How much room the machine has to have for an agent to start, or that nobody looks; the usual
     /// reserves unless set. Agents that run are never stopped for it.
     pub fn admission(mut self, admission: Option<Admission>) -> Self {
-        self.admission = Some(admission);
+        self.admission = Reserves::Set(admission);
         self
     }
 
@@ -273,10 +280,14 @@ impl Builder {
             |backends: Backends, (repository, agent)| backends.with_agent_for(repository, agent);
         let backends = self.agent_for.into_iter().fold(backends, of);
         let engine = Engine::new(backends, new_worker()?, home.path());
-        let admission = self.admission.unwrap_or_else(|| {
-            let places = directory.map(|directory| [directory.join("worktrees"), directory.into()]);
-            Some(Admission::new(ThisMachine::new(places.into_iter().flatten())))
-        });
+        let admission = match self.admission {
+            Reserves::Set(admission) => admission,
+            Reserves::Usual => {
+                let places =
+                    directory.map(|directory| [directory.join("worktrees"), directory.into()]);
+                Some(Admission::new(ThisMachine::new(places.into_iter().flatten())))
+            }
+        };
         let engine = engine.with_admission(admission).with_circuit(Some(Circuit::default()));
         let engine = match directory {
             Some(directory) => place::furnished(engine, directory)?,

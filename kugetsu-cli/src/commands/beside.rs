@@ -74,13 +74,16 @@ impl<'a> Beside<'a> {
     ) -> Result<Task, CliError> {
         let queue = self.engine.queue();
         // Nobody who started by hand has ever stood in the queue's line.
-        let task = queue.task(request.clone()).with_max_attempts(1).with_priority(Priority(i16::MAX));
+        let task =
+            queue.task(request.clone()).with_max_attempts(1).with_priority(Priority(i16::MAX));
         if !queue.lane(&task).await?.is_empty() {
             return super::foreground::watched(self.engine, request, wait, stop, watch).await;
         }
         match self.engine.has_place(&task).await {
             Ok(()) => {}
-            Err(busy @ (StartError::NoSlot { .. } | StartError::InUse { .. })) if wait != Wait::No => {
+            Err(busy @ (StartError::NoSlot { .. } | StartError::InUse { .. }))
+                if wait != Wait::No =>
+            {
                 watch.waits(&format!("waiting: {busy}"));
             }
             Err(error) => return Err(error.into()),

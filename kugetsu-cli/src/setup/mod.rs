@@ -18,8 +18,8 @@ use kugetsu_git::GitWorktrees;
 use kugetsu_opencode::OpencodeRunner;
 use kugetsu_plugin::Plugin;
 use kugetsu_queue::{
-    Admission, Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts, SlotLimits,
-    SqliteStore, SystemChance, SystemClock, ThisMachine, WatchedStore,
+    Admission, Backends, Contexts, Engine, FileSlots, Holds, JsonStore, Limits, Logs, Prompts,
+    SlotLimits, SqliteStore, SystemChance, SystemClock, ThisMachine, WatchedStore,
 };
 use tokio::sync::OnceCell;
 

@@ -95,9 +95,7 @@ fn tasks(desk: &Desk) -> Vec<Value> {
 /// The workers that have tried the task, and how each attempt ended.
 fn attempts(task: &Value) -> Vec<(&str, &str)> {
     let attempts = task["attempts"].as_array().unwrap().iter();
-    attempts
-        .map(|a| (a["worker"].as_str().unwrap(), a["end"]["end"].as_str().unwrap()))
-        .collect()
+    attempts.map(|a| (a["worker"].as_str().unwrap(), a["end"]["end"].as_str().unwrap())).collect()
 }
 
 fn is_of(worker: &str, pid: u32) -> bool {
@@ -112,7 +110,8 @@ fn signal(pid: u32, signal: Signal) {
 fn a_start_beside_a_daemon_is_the_daemons_and_looks_as_it_does_without_one() {
     let (alone, beside) = (site(), site());
     let daemon = Daemon::started(&beside, &[]);
-    for words in [&["start", ISSUE, "Do it."][..], &["continue", ISSUE], &["start", ISSUE, "please fail"]]
+    for words in
+        [&["start", ISSUE, "Do it."][..], &["continue", ISSUE], &["start", ISSUE, "please fail"]]
     {
         let without = ended(spawn(&alone, words));
         let with = ended(spawn(&beside, words));
@@ -174,7 +173,8 @@ fn the_limit_is_the_daemons_and_who_does_not_wait_queues_nothing() {
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("waiting: no slot is free"), "{said}");
     let waiting = spawn(&desk, &["start", OTHER, "Do it.", "--wait"]);
-    let is_queued = || tasks(&desk).iter().filter(|task| task["state"]["state"] == "pending").count();
+    let is_queued =
+        || tasks(&desk).iter().filter(|task| task["state"]["state"] == "pending").count();
     while is_queued() == 0 {
         std::thread::sleep(Duration::from_millis(20));
     }

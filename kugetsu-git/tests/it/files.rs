@@ -194,7 +194,7 @@ async fn many_files_in_many_directories_are_as_git_makes_them() {
         .map(|number: usize| {
             let path =
                 [number / 500, number / 50 % 7, number].map(|it| it.to_string().into_bytes());
-            let path = if number % 3 == 0 { path[2..].to_vec() } else { path.to_vec() };
+            let path = if number.is_multiple_of(3) { path[2..].to_vec() } else { path.to_vec() };
             (path, "100644", vec![b'0'; number % 700])
         })
         .collect();
@@ -300,6 +300,9 @@ fn write(ground: &Ground, kind: &str, text: &[u8]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// Entries of a tree: mode, name, and what it is.
+type Lines<'a> = Vec<(&'a str, &'a [u8], String)>;
+
 #[tokio::test]
 async fn a_hostile_tree_writes_nothing_outside_and_is_left_to_git() {
     let ground = Ground::new();
@@ -311,7 +314,6 @@ async fn a_hostile_tree_writes_nothing_outside_and_is_left_to_git() {
     let inner = git(ground.remote.path(), &["rev-parse", "inner^{tree}"]);
     let gitlink = "1".repeat(40);
     let (file, link, inner) = (|| file.clone(), || link.clone(), || inner.clone());
-    type Lines<'a> = Vec<(&'a str, &'a [u8], String)>;
     let cases: Vec<Lines<'_>> = vec![
         vec![("100644", b"..", file())],
         vec![("40000", b"..", inner())],

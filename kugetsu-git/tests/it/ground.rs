@@ -79,7 +79,8 @@ impl Ground {
             let all = fs::read_dir(&place).unwrap();
             all.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
         };
-        let left: Vec<_> = names().into_iter().filter(|name| !name.ends_with(".gone")).collect();
+        let is_gone = |name: &String| Path::new(name).extension().is_some_and(|end| end == "gone");
+        let left: Vec<_> = names().into_iter().filter(|name| !is_gone(name)).collect();
         assert_eq!(left, Vec::<String>::new());
         assert_eq!(self.worktrees.recover().await.unwrap(), Vec::<String>::new());
         assert_eq!(names(), Vec::<String>::new());

@@ -82,7 +82,7 @@ impl Pool {
             if !lives || is_unused(&server) {
                 server.end(self.config.limits.stop + self.config.limits.grace).await;
             } else {
-                self.retire(server);
+                self.retire(&server);
             }
         }
         let server = boot(&self.config, &state, program, version).await.map_err(fault_of)?;
@@ -95,9 +95,9 @@ impl Pool {
     /// Whether a server is up or coming up.
     pub(crate) fn is_warm(&self) -> bool {
         // Whoever holds the lock is about to have one.
-        self.current.try_lock().map_or(true, |current| {
-            current.as_ref().is_some_and(|server| server.death().is_none())
-        })
+        self.current
+            .try_lock()
+            .map_or(true, |current| current.as_ref().is_some_and(|server| server.death().is_none()))
     }
 
     /// The runner's directory, in which nothing is left of earlier processes.
@@ -170,9 +170,9 @@ impl Pool {
     }
 
     /// Lets the server finish what runs on it. The last one who has it ends it.
-    fn retire(&self, server: Arc<Server>) {
+    fn retire(&self, server: &Arc<Server>) {
         let death = server.watch_death();
-        *self.lock_retiring() = Some(Retiring { server: Arc::downgrade(&server), death });
+        *self.lock_retiring() = Some(Retiring { server: Arc::downgrade(server), death });
     }
 
     fn lock_retiring(&self) -> MutexGuard<'_, Option<Retiring>> {

@@ -28,12 +28,13 @@ impl Engine {
             return Ok(None);
         }
         let slots = self.take_slots(&task, Wait::No).await?;
-        let claimed = match self.queue().claim_this(&task, &self.worker, self.line.limits.lease).await {
-            Ok(claimed) => claimed,
-            // It changed meanwhile, or its time has not come.
-            Err(QueueError::Refused { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let claimed =
+            match self.queue().claim_this(&task, &self.worker, self.line.limits.lease).await {
+                Ok(claimed) => claimed,
+                // It changed meanwhile, or its time has not come.
+                Err(QueueError::Refused { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
         let Some(claimed) = claimed else { return Ok(None) };
         let never = CancellationToken::new();
         let ended = self.carry_out(claimed, slots, stop, &never).await?;

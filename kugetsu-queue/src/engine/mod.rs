@@ -26,8 +26,8 @@ pub use recover::Recovered;
 pub use serve::{ServeError, Shutdown};
 pub use start::{StartError, Wait};
 
-use crate::context::Contexts;
 use crate::admission::{Admission, Lack};
+use crate::context::Contexts;
 use crate::hold::{Circuit, Ended, HoldKind, Holds};
 use crate::line::rules::Prompts;
 use crate::line::{Agents, Base, Halt, LeaseEnd, Limits, Line, Ration, Turn, masked};

@@ -85,8 +85,7 @@ impl Engine {
         for key in [SlotKey::Dev, SlotKey::Pm] {
             holders.extend(self.slots.holders(&key).await.unwrap_or_default());
         }
-        let is_ours =
-            |key: &SlotKey, index: u32| key == slot.key() && index == slot.index();
+        let is_ours = |key: &SlotKey, index: u32| key == slot.key() && index == slot.index();
         let ours = holders.iter().find(|holder| is_ours(&holder.key, holder.index));
         // Where slots tell no time, or no process, all of them are this process's.
         let Some((since, pid)) = ours.and_then(|ours| Some((ours.since?, ours.pid?))) else {

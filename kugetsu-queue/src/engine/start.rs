@@ -110,7 +110,11 @@ impl Engine {
     }
 
     /// The slots of a task, when the machine has room for its agent. Who waits for room keeps none.
-    pub(super) async fn take_slots(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+    pub(super) async fn take_slots(
+        &self,
+        task: &Task,
+        wait: Wait,
+    ) -> Result<Vec<Slot>, StartError> {
         let patience = self.patience(wait);
         loop {
             let (mut slots, place) = self.take_with(task, patience).await?;
@@ -132,7 +136,11 @@ impl Engine {
     }
 
     /// The slots of a task, whether there is room or not.
-    pub(super) async fn take_places(&self, task: &Task, wait: Wait) -> Result<Vec<Slot>, StartError> {
+    pub(super) async fn take_places(
+        &self,
+        task: &Task,
+        wait: Wait,
+    ) -> Result<Vec<Slot>, StartError> {
         let (mut slots, place) = self.take_with(task, self.patience(wait)).await?;
         slots.push(place);
         Ok(slots)

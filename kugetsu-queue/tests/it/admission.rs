@@ -233,7 +233,8 @@ fn below(root: &Path, files: &[(&str, &str)]) {
 }
 
 const MEMINFO: &str = "MemTotal: 4194304 kB\nMemFree: 100 kB\nMemAvailable: 2097152 kB\n";
-const PRESSURE: &str = "some avg10=12.50 avg60=1.00 avg300=0.00 total=9\nfull avg10=3.00 avg60=0.00\n";
+const PRESSURE: &str =
+    "some avg10=12.50 avg60=1.00 avg300=0.00 total=9\nfull avg10=3.00 avg60=0.00\n";
 
 #[test]
 fn a_machine_is_what_the_kernel_and_the_narrowest_cgroup_say() {

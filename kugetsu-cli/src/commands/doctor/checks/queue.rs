@@ -6,8 +6,8 @@ use kugetsu_core::{Clock as _, Moment, SlotKey, SlotPool as _, Task, TaskQuery};
 use kugetsu_queue::{Hold, HoldKind};
 
 use super::super::finding::{
-    CHECK_FAILED, CIRCUIT, Cure, Finding, HUNG, LEFTOVERS, LONG_PAUSED, NO_ROOM, NOT_RUNNING, PAUSED,
-    STALE_PID,
+    CHECK_FAILED, CIRCUIT, Cure, Finding, HUNG, LEFTOVERS, LONG_PAUSED, NO_ROOM, NOT_RUNNING,
+    PAUSED, STALE_PID,
 };
 use super::directory::word;
 use super::{Examination, Found};

@@ -120,10 +120,12 @@ fn what_the_command_has_left_running_keeps_the_slot() {
     let home = made();
     let script = "echo at work; exec 4<&0; cat <&4 >cat &";
     let mut first = at_work(run(home.path(), &["sh", "-c", script]));
+    // Waiting would close it.
+    let input = first.stdin.take();
     assert!(first.wait().unwrap().success());
     let (_, words) = holder(home.path()).unwrap();
     assert!(words.contains("what it started is still alive"), "{words}");
-    drop(first.stdin.take());
+    drop(input);
     until("a free place", || holder(home.path()).is_none());
 }
 

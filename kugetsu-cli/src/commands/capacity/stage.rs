@@ -38,7 +38,7 @@ const REQUEST: &str = "Read README.md and say in one sentence what this reposito
      nothing, and write no comment: nobody but this machine knows of this repository.";
 
 /// The settings that the stage makes itself.
-const OURS: [&str; 7] = [
+const OURS: [&str; 10] = [
     "agent",
     "max_concurrent_agents",
     "opencode_program",
@@ -46,6 +46,9 @@ const OURS: [&str; 7] = [
     "worktrees",
     "task_timeout_hours",
     "stall_timeout_minutes",
+    "memory_reserve_mb",
+    "disk_reserve_mb",
+    "circuit_failures",
 ];
 
 /// A directory that is gone with this.
@@ -123,6 +126,10 @@ impl<'a> Stage<'a> {
             ("KUGETSU_WORKTREES", "git".to_owned()),
             ("TASK_TIMEOUT_HOURS", format!("{}", longer / 3600.0)),
             ("KUGETSU_STALL_TIMEOUT_MINUTES", format!("{}", longer / 60.0)),
+            // What is measured is what happens without them; memory is watched by the test itself.
+            ("KUGETSU_MEMORY_RESERVE_MB", "0".to_owned()),
+            ("KUGETSU_DISK_RESERVE_MB", "0".to_owned()),
+            ("KUGETSU_CIRCUIT_FAILURES", "0".to_owned()),
         ] {
             variables.insert(name.into(), value.into());
         }

@@ -50,11 +50,12 @@ fn there_is_a_golden_event_of_every_kind() {
         Happening::Released { .. } => 8,
         Happening::Settled { .. } => 9,
         Happening::Unknown(_) => 10,
+        Happening::QueueHeld { .. } => 11,
         _ => panic!("there is no golden file of {what:?}"),
     };
     let kinds: BTreeSet<i32> =
         golden::events().iter().map(|(_, event)| kind(&event.what)).collect();
-    assert_eq!(kinds, (0..=10).collect());
+    assert_eq!(kinds, (0..=11).collect());
     assert_eq!(known_of_agents().len(), 9);
 }
 

@@ -1,7 +1,7 @@
 //! The queue beside the least that durability asks for: the commit of one row in the same kind of
 //! file on the same file system.
 //!
-//! The JSON store is measured up to ten thousand tasks: it has a file for each, and all of them in
+//! The JSON store is measured up to a thousand tasks: it has a file for each, and all of them in
 //! memory. The store in memory looks at every task that is open when it is asked for one, so it is
 //! measured up to a hundred thousand.
 #![allow(missing_docs, clippy::unwrap_used)]

@@ -201,20 +201,28 @@ fn report(screen: &Screen, stage: &Stage, ended: &[Ended], most: usize) -> Resul
 
 /// How many agents were alive at once at most, by the log: from a slot's taking to the task's end.
 async fn most_alive(log: &dyn EventLog) -> Result<usize, CliError> {
-    let (mut alive, mut most, mut cursor) = (Vec::new(), 0, Cursor(0));
+    let dev = SlotKey::Dev.to_string();
+    most_at_once(log, |what| matches!(what, Happening::SlotTaken { class, .. } if *class == dev))
+        .await
+}
+
+/// How many tasks were at once between what begins them and their end, at most.
+pub(super) async fn most_at_once(
+    log: &dyn EventLog,
+    begins: impl Fn(&Happening) -> bool,
+) -> Result<usize, CliError> {
+    let (mut begun, mut most, mut cursor) = (Vec::new(), 0, Cursor(0));
     loop {
         let events = log.read(cursor, 256).await?;
         let Some((last, _)) = events.last() else { return Ok(most) };
         cursor = *last;
         for (_, event) in events {
             match &event.what {
-                Happening::SlotTaken { class, .. } if *class == SlotKey::Dev.to_string() => {
-                    alive.push(event.task);
-                }
-                Happening::Settled { .. } => alive.retain(|task| *task != event.task),
+                what if begins(what) && !begun.contains(&event.task) => begun.push(event.task),
+                Happening::Settled { .. } => begun.retain(|task| *task != event.task),
                 _ => {}
             }
-            most = most.max(alive.len());
+            most = most.max(begun.len());
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kugetsu_core::{
-    Cursor, EventLog, Happening, IssueRef, Outcome, Request, Task, TaskId, TaskState,
-};
+use kugetsu_core::{EventLog, Happening, IssueRef, Outcome, Request, Task, TaskState};
 use kugetsu_queue::{Engine, StartError, Wait};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +13,7 @@ use super::show::Show;
 use super::stage::{Place, Stage};
 use super::verdict::LeftOut;
 use crate::args::CapacityEngine;
+use crate::commands::demo::most_at_once;
 use crate::commands::init;
 use crate::errors::CliError;
 use crate::screen::escape;
@@ -222,18 +221,5 @@ async fn blocking<T: Send + 'static>(
 
 /// How many agents were at work at once at most: from the first thing that an agent does to its end.
 async fn most_at_work(log: &dyn EventLog) -> Result<usize, CliError> {
-    let (mut at_work, mut most, mut cursor) = (Vec::<TaskId>::new(), 0, Cursor(0));
-    loop {
-        let events = log.read(cursor, 256).await?;
-        let Some((last, _)) = events.last() else { return Ok(most) };
-        cursor = *last;
-        for (_, event) in events {
-            match &event.what {
-                Happening::Agent(_) if !at_work.contains(&event.task) => at_work.push(event.task),
-                Happening::Settled { .. } => at_work.retain(|task| *task != event.task),
-                _ => {}
-            }
-            most = most.max(at_work.len());
-        }
-    }
+    most_at_once(log, |what| matches!(what, Happening::Agent(_))).await
 }
